@@ -1,0 +1,117 @@
+// The `k3s` command: unpacks the programs that are appended to this file to DATA/data/<sha256>/bin, as k3s does, and
+// becomes the right one of them. So the running process is DATA/data/<sha256>/bin/k3s, not the file in /usr/local/bin.
+package main
+
+import (
+	"archive/zip"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+
+	"airgap.local/k3s-standin/config"
+	"airgap.local/k3s-standin/kernel"
+)
+
+var version, commit = "v0.0.0+standin0", "00000000" // both are set at link time
+
+func main() {
+	args := os.Args[1:]
+	if name := filepath.Base(os.Args[0]); slices.Contains([]string{"kubectl", "ctr", "crictl"}, name) {
+		args = append([]string{name}, args...)
+	}
+	switch command := append(args, "help")[0]; command {
+	case "--version", "-v":
+		fmt.Printf("k3s version %s (%s)\ngo version %s\n", version, commit, runtime.Version())
+	case "help", "--help", "-h":
+		fmt.Printf("k3s stand-in %s: upstream Kubernetes behind k3s' command line, for tests only\n"+
+			"commands: server, agent, kubectl, ctr, crictl, check-config\n", version)
+	case "server", "agent":
+		become("k3s", options(command, args[1:]), append(os.Args[:1:1], args...))
+	case "kubectl":
+		become("k3s", options("server", nil), append(os.Args[:1:1], args...))
+	case "ctr":
+		setDefault("CONTAINERD_ADDRESS", "/run/k3s/containerd/containerd.sock")
+		setDefault("CONTAINERD_NAMESPACE", "k8s.io")
+		become("ctr", options("server", nil), args)
+	case "crictl":
+		o := options("server", nil)
+		setDefault("CRI_CONFIG_FILE", filepath.Join(dataDir(o), "agent/etc/crictl.yaml"))
+		become("crictl", o, args)
+	case "check-config":
+		os.Exit(kernel.Report(os.Stdout, kernel.Look(os.DirFS("/"), os.Getenv("PATH"))))
+	default:
+		check(fmt.Errorf("the stand-in has no command %q", command))
+	}
+}
+
+func options(command string, args []string) config.Options {
+	o, _, err := config.Load(command, args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "Incorrect Usage:", err)
+	}
+	check(err)
+	return o
+}
+
+func dataDir(o config.Options) string { return o.Get("data-dir", "/var/lib/rancher/k3s") }
+
+func become(program string, o config.Options, argv []string) {
+	data := dataDir(o)
+	if os.Getuid() != 0 {
+		data = filepath.Join(os.Getenv("HOME"), ".rancher/k3s")
+	}
+	bin := unpack(filepath.Join(data, "data"))
+	check(os.Setenv("PATH", bin+":"+os.Getenv("PATH")))
+	check(syscall.Exec(filepath.Join(bin, program), argv, os.Environ()))
+}
+
+// unpack works under a name of its own, then renames: a power cut or a second caller does no harm.
+func unpack(data string) string {
+	archive := must(zip.OpenReader(must(os.Executable())))
+	home := filepath.Join(data, archive.Comment) // the comment is the sha256 of the content
+	if _, err := os.Stat(home); err != nil {
+		check(os.MkdirAll(data, 0o755))
+		scratch := must(os.MkdirTemp(data, "tmp-"))
+		defer os.RemoveAll(scratch)
+		check(os.Chmod(scratch, 0o755))
+		check(os.Mkdir(filepath.Join(scratch, "bin"), 0o755))
+		for _, file := range archive.File {
+			to := must(os.OpenFile(filepath.Join(scratch, "bin", filepath.Base(file.Name)), os.O_CREATE|os.O_WRONLY, 0o755))
+			must(io.Copy(to, must(file.Open())))
+			check(to.Close())
+		}
+		syscall.Sync()
+		if err := os.Rename(scratch, home); !os.IsExist(err) {
+			check(err)
+		}
+	}
+	current := filepath.Join(data, "current")
+	if to, _ := os.Readlink(current); to != home {
+		next := fmt.Sprintf("%s-%d", current, os.Getpid())
+		check(os.Symlink(home, next))
+		check(os.Rename(next, current))
+	}
+	return filepath.Join(home, "bin")
+}
+
+func setDefault(name, value string) {
+	if os.Getenv(name) == "" {
+		check(os.Setenv(name, value))
+	}
+}
+
+func must[T any](value T, err error) T {
+	check(err)
+	return value
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "level=fatal msg=%q\n", err)
+		os.Exit(1)
+	}
+}

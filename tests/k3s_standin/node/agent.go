@@ -1,0 +1,302 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/vishvananda/netlink"
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/kubernetes/cmd/kubeadm/app/util"
+	kubeconfigutil "k8s.io/kubernetes/cmd/kubeadm/app/util/kubeconfig"
+
+	"airgap.local/k3s-standin/config"
+)
+
+const (
+	socket = "/run/k3s/containerd/containerd.sock"
+	agents = "system:k3s-standin:agents" // the group of those who join with a token; manifests/site.yaml says what it may
+)
+
+//go:embed manifests/containerd.toml
+var containerdBase string
+
+// node is one run of `k3s server` or `k3s agent`.
+type node struct {
+	*family
+	config.Options
+	role, data, bin, name, ip string
+	site                      map[string]string // what a server tells its nodes: manifests/site.yaml
+	pods                      string            // the network of this node's pods, once it is set up
+}
+
+func newNode(role string, o config.Options) *node {
+	ip, _, _ := strings.Cut(o.Get("node-ip", ""), ",")
+	if ip == "" {
+		ip = must(utilnet.ChooseHostInterface()).String() // that of the default route, as k3s
+	}
+	return &node{
+		family:  &family{spawn: make(chan func()), died: make(chan string, 16)},
+		Options: o, role: role, ip: ip, name: strings.ToLower(o.Get("node-name", must(os.Hostname()))),
+		data: must(filepath.Abs(o.Get("data-dir", "/var/lib/rancher/k3s"))), bin: filepath.Dir(self()),
+	}
+}
+
+func (n *node) path(parts ...string) string {
+	return filepath.Join(append([]string{n.data}, parts...)...)
+}
+
+func self() string { return must(os.Executable()) }
+
+func read(path string) string { text, _ := os.ReadFile(path); return strings.TrimSpace(string(text)) }
+
+func hash(content []byte) string { return fmt.Sprintf("%x", sha256.Sum256(content)) }
+
+// write replaces a file at once: a reader, or a start after a power cut, sees the old one or the new one.
+func write(path string, content []byte, mode os.FileMode) {
+	check(os.MkdirAll(filepath.Dir(path), 0o700))
+	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-tmp")
+	_ = os.Remove(temporary)
+	check(os.WriteFile(temporary, content, mode))
+	check(os.Rename(temporary, path))
+}
+
+// password takes a token apart: `K10<sha256 of the CA>::<user>:<password>`, or the password alone.
+func password(token string) (word, sum string) {
+	if full, ok := strings.CutPrefix(token, "K10"); ok && strings.Contains(full, "::") {
+		sum, token, _ = strings.Cut(full, "::")
+		if _, after, ok := strings.Cut(token, ":"); ok {
+			token = after
+		}
+	}
+	return token, sum
+}
+
+func clientset(kubeconfig string) *kubernetes.Clientset {
+	return kubernetes.NewForConfigOrDie(must(clientcmd.BuildConfigFromFlags("", kubeconfig)))
+}
+
+// bringUp goes from nothing to a node in the cluster, then keeps its network and labels right.
+func (n *node) bringUp(notify string) {
+	logrus.Infof("Starting the k3s stand-in (%s): upstream Kubernetes behind k3s' command line, for tests only", n.role)
+	url, token := n.Get("server", ""), n.Get("token", read(n.Get("token-file", "")))
+	var s *server
+	if n.role == "server" {
+		s = newServer(n)
+		url, token = "https://127.0.0.1:"+s.port, s.token
+	} else if url == "" || token == "" {
+		check(fmt.Errorf("--server and --token are required"))
+	}
+	prepareHost()
+	n.startContainerd()
+	images := &importer{n.path("agent/images"), map[string]string{}}
+	images.unpin()
+	imported := make(chan struct{})
+	go func() { images.scan(); close(imported) }()
+	if s != nil {
+		s.controlPlane()
+		s.writeAdminConfig()
+		a := s.layAddons()
+		a.apply(a.dir + "/site.yaml") // agents' rights: this server's own part as an agent needs them next
+		go a.watch()
+		ready(notify)
+	}
+	for err := n.join(url, token); err != nil; err = n.join(url, token) {
+		logrus.Errorf("Failed to validate connection to cluster at %s: %v", url, err)
+		time.Sleep(2 * time.Second)
+	}
+	<-imported
+	go images.watch()
+	n.startKubelet()
+	api := clientset(n.path("agent/agent.kubeconfig"))
+	if n.site["NETWORK_POLICY"] == "true" {
+		go n.enforce(api)
+	}
+	for told := s != nil; ; time.Sleep(2 * time.Second) {
+		if err := n.sync(api); err != nil {
+			logrus.Infof("Waiting for the node: %v", err)
+		} else if !told {
+			ready(notify)
+			told = true
+		}
+	}
+}
+
+// ready tells systemd.
+func ready(address string) {
+	logrus.Info("k3s is up and running")
+	if address != "" {
+		must(must(net.Dial("unixgram", address)).Write([]byte("READY=1\n")))
+	}
+}
+
+func prepareHost() {
+	for _, name := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-iptables"} {
+		if err := os.WriteFile("/proc/sys/"+name, []byte("1"), 0o644); err != nil {
+			logrus.Warnf("Failed to set sysctl: %v", err)
+		}
+	}
+}
+
+// join checks the server against the token, the token against the server, and reads what the site's nodes share.
+func (n *node) join(url, token string) error {
+	word, sum := password(token)
+	// the CA is not known yet, so it is read unchecked, then compared with the hash in the token, where that has one
+	open := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	answer, err := open.Get(url + "/cacerts")
+	if err != nil {
+		return fmt.Errorf("failed to get CA certs: %w", err)
+	}
+	defer answer.Body.Close()
+	ca, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	} else if sum != "" && sum != hash(ca) {
+		return fmt.Errorf("token CA hash does not match the Cluster CA certificate hash: %s != %s", sum, hash(ca))
+	}
+	if kept, _ := os.ReadFile(n.path("agent/client-ca.crt")); !bytes.Equal(kept, ca) { // of a site that is no more
+		check(errors.Join(os.RemoveAll(n.path("agent/pki")), os.RemoveAll(n.path("agent/kubelet.kubeconfig"))))
+	}
+	write(n.path("agent/client-ca.crt"), ca, 0o644)
+	file := n.path("agent/agent.kubeconfig")
+	check(kubeconfigutil.WriteToDisk(file, kubeconfigutil.CreateWithToken(url, "default", "default", ca, word)))
+	site, err := clientset(file).CoreV1().ConfigMaps("kube-system").Get(context.Background(), "k3s-standin", meta.GetOptions{})
+	if err == nil {
+		n.site = site.Data
+	}
+	return err
+}
+
+// startContainerd renders containerd's configuration, by the user's template if there is one, and waits for the socket.
+func (n *node) startContainerd() {
+	etc := n.path("agent/etc/containerd")
+	text := template.Must(template.New("base").Parse(containerdBase))
+	if own := read(etc + "/config-v3.toml.tmpl"); own != "" {
+		text = template.Must(text.New("own").Parse(own))
+	}
+	var rendered bytes.Buffer
+	check(text.Execute(&rendered, map[string]any{
+		"Agent": n.path("agent"), "Bin": n.bin, "Socket": socket, "Systemd": os.Getenv("INVOCATION_ID") != "",
+		"Pause": n.Get("pause-image", "rancher/mirrored-pause:3.6"), "Snapshotter": n.Get("snapshotter", "overlayfs"),
+	}))
+	write(etc+"/config.toml", rendered.Bytes(), 0o600)
+	write(n.path("agent/etc/crictl.yaml"), []byte("runtime-endpoint: unix://"+socket+"\n"), 0o644)
+	check(os.MkdirAll(n.path("agent/containerd"), 0o700))
+	n.start("containerd", n.bin+"/containerd", n.path("agent/containerd/containerd.log"), "-c", etc+"/config.toml")
+	for conn := net.Conn(nil); conn == nil; time.Sleep(100 * time.Millisecond) {
+		conn, _ = net.Dial("unix", socket)
+	}
+}
+
+// startKubelet starts the kubelet, which gets its certificate by the token, and kube-proxy.
+func (n *node) startKubelet() {
+	type obj = map[string]any
+	settings := must(json.MarshalIndent(obj{
+		"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+		"authentication": obj{
+			"anonymous": obj{"enabled": false}, "webhook": obj{"enabled": true},
+			"x509": obj{"clientCAFile": n.path("agent/client-ca.crt")},
+		},
+		"authorization": obj{"mode": "Webhook"}, "containerRuntimeEndpoint": "unix://" + socket,
+		"clusterDNS": []string{n.site["CLUSTER_DNS"]}, "clusterDomain": n.site["CLUSTER_DOMAIN"],
+		"evictionHard":           obj{"imagefs.available": "5%", "nodefs.available": "5%"},
+		"evictionMinimumReclaim": obj{"imagefs.available": "10%", "nodefs.available": "10%"},
+		"failSwapOn":             false, "readOnlyPort": 0, "imageMinimumGCAge": "2m", "serializeImagePulls": false,
+		"resolvConf": n.Get("resolv-conf", "/etc/resolv.conf"), "staticPodPath": n.path("agent/pod-manifests"),
+		"protectKernelDefaults": n.Get("protect-kernel-defaults", "") == "true",
+	}, "", "  "))
+	dir, token := n.path("agent/etc/kubelet.conf.d"), n.path("agent/agent.kubeconfig")
+	write(dir+"/00-k3s-defaults.conf", settings, 0o600)
+	check(os.MkdirAll(n.path("agent/pod-manifests"), 0o700))
+	n.start("kubelet", self(), "", util.ArgumentsToCommand(nil, extra([]string{
+		"config-dir=" + dir, "cert-dir=" + n.path("agent/pki"), "hostname-override=" + n.name, "node-ip=" + n.ip,
+		"bootstrap-kubeconfig=" + token, "kubeconfig=" + n.path("agent/kubelet.kubeconfig"),
+		"node-labels=" + strings.Join(n.List("node-label"), ","),
+		"register-with-taints=" + strings.Join(n.List("node-taint"), ","),
+	}, n.List("kubelet-arg")))...)
+	n.start("kube-proxy", self(), "", util.ArgumentsToCommand(nil, extra([]string{
+		"kubeconfig=" + token, "hostname-override=" + n.name, "cluster-cidr=" + n.site["CLUSTER_CIDR"],
+		// nftables mode answers NodePorts only on the address that the Node had at start, unless told otherwise
+		"proxy-mode=nftables", "nodeport-addresses=0.0.0.0/0",
+	}, n.List("kube-proxy-arg")))...)
+}
+
+// sync makes bridge, address translation, a route to each other node's pods, and this node's labels as they should be.
+func (n *node) sync(api *kubernetes.Clientset) error {
+	nodes, err := api.CoreV1().Nodes().List(context.Background(), meta.ListOptions{})
+	if err != nil {
+		return err
+	}
+	result := fmt.Errorf("node %q is not registered yet", n.name)
+	for _, one := range nodes.Items {
+		_, pods, _ := net.ParseCIDR(one.Spec.PodCIDR)
+		i := slices.IndexFunc(one.Status.Addresses, func(a core.NodeAddress) bool { return a.Type == core.NodeInternalIP })
+		if pods == nil || i < 0 {
+			continue
+		}
+		if one.Name == n.name {
+			result = n.settle(api, one.Spec.PodCIDR)
+		} else if err := netlink.RouteReplace(&netlink.Route{Dst: pods, Gw: net.ParseIP(one.Status.Addresses[i].Address)}); err != nil {
+			logrus.Warnf("No route to the pods of %s: %v", one.Name, err)
+		}
+	}
+	return result
+}
+
+// settle does, once in a run, what needs the network of this node's pods: address translation, their bridge, and those labels
+// that a kubelet may not give itself.
+func (n *node) settle(api *kubernetes.Clientset, pods string) error {
+	if n.pods == pods {
+		return nil
+	}
+	if err := nft(fmt.Sprintf(`table ip k3s-standin
+delete table ip k3s-standin
+table ip k3s-standin {
+	chain leaving { type nat hook postrouting priority srcnat; ip saddr %s ip daddr != { %s, 224.0.0.0/4 } masquerade; }
+}
+`, pods, n.site["CLUSTER_CIDR"])); err != nil {
+		return err
+	}
+	write(n.path("agent/etc/cni/net.d/10-flannel.conflist"), fmt.Appendf(nil, `{"name": "cbr0", "cniVersion": "1.0.0", "plugins": [
+  {"type": "bridge", "bridge": "cni0", "isDefaultGateway": true, "forceAddress": true, "hairpinMode": true,
+   "ipam": {"type": "host-local", "subnet": %q}},
+  {"type": "portmap", "capabilities": {"portMappings": true}}]}
+`, pods), 0o600)
+	labels := map[string]string{"node.kubernetes.io/instance-type": "k3s"}
+	if n.role == "server" {
+		labels["node-role.kubernetes.io/control-plane"] = "true"
+	}
+	if n.Get("cluster-init", "") == "true" {
+		labels["node-role.kubernetes.io/etcd"] = "true"
+	}
+	for _, label := range n.List("node-label") {
+		key, value, _ := strings.Cut(label, "=")
+		labels[key] = value
+	}
+	patch := must(json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}}))
+	_, err := api.CoreV1().Nodes().Patch(context.Background(), n.name, types.MergePatchType, patch, meta.PatchOptions{})
+	if err == nil {
+		n.pods = pods
+	}
+	return err
+}

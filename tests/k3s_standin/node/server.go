@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/csv"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/errors"
+	apiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/tools/clientcmd"
+	app "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+	"k8s.io/kubernetes/cmd/kubeadm/app/apis/kubeadm"
+	"k8s.io/kubernetes/cmd/kubeadm/app/constants"
+	"k8s.io/kubernetes/cmd/kubeadm/app/phases/certs"
+	"k8s.io/kubernetes/cmd/kubeadm/app/phases/controlplane"
+	"k8s.io/kubernetes/cmd/kubeadm/app/phases/etcd"
+	"k8s.io/kubernetes/cmd/kubeadm/app/phases/kubeconfig"
+	configutil "k8s.io/kubernetes/cmd/kubeadm/app/util/config"
+	kubeconfigutil "k8s.io/kubernetes/cmd/kubeadm/app/util/kubeconfig"
+)
+
+// apiServer is kube-apiserver's own main function with k3s' two pages that are open to everybody.
+func apiServer(args []string) error {
+	o := options.NewServerRunOptions()
+	fs := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
+	for _, set := range o.Flags().FlagSets {
+		fs.AddFlagSet(set)
+	}
+	check(fs.Parse(args))
+	check(o.GenericServerRunOptions.ComponentGlobalsRegistry.Set())
+	ctx := apiserver.SetupSignalContext()
+	completed := must(o.Complete(ctx))
+	check(errors.NewAggregate(completed.Validate()))
+	config := must(must(app.NewConfig(completed)).Complete())
+	server := must(app.CreateServerChain(config))
+	handler := server.GenericAPIServer.Handler
+	chain := handler.FullHandlerChain // with authentication: without credentials all else answers 401
+	handler.FullHandlerChain = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/ping":
+			fmt.Fprint(w, "pong")
+		case "/cacerts":
+			http.ServeFile(w, r, o.Authentication.ClientCert.ClientCA)
+		default:
+			chain.ServeHTTP(w, r)
+		}
+	})
+	return must(server.PrepareRun()).Run(ctx)
+}
+
+// server adds to a node what runs on a server alone.
+type server struct {
+	*node
+	tls, cred, port, token string
+	config                 *kubeadm.InitConfiguration
+}
+
+// newServer makes what must exist before the first process starts. kubeadm, used as a library, knows how to make
+// certificates and kubeconfig files, and which arguments the control plane needs.
+func newServer(n *node) *server {
+	s := &server{node: n, tls: n.path("server/tls"), cred: n.path("server/cred"), port: n.Get("https-listen-port", "6443")}
+	if n.Get("server", "") != "" {
+		check(fmt.Errorf("the stand-in runs one server a site: remove the key `server` from this server's configuration"))
+	}
+	c := must(configutil.DefaultedStaticInitConfiguration())
+	s.config = c
+	port := must(strconv.ParseInt(s.port, 10, 32))
+	c.LocalAPIEndpoint = kubeadm.APIEndpoint{AdvertiseAddress: n.ip, BindPort: int32(port)}
+	c.ControlPlaneEndpoint = net.JoinHostPort("127.0.0.1", s.port)
+	c.NodeRegistration.Name, c.ClusterName, c.CertificatesDir = n.name, "default", s.tls
+	c.Networking.PodSubnet = n.Get("cluster-cidr", "10.42.0.0/16")
+	c.Networking.ServiceSubnet = n.Get("service-cidr", "10.43.0.0/16")
+	c.Networking.DNSDomain = n.Get("cluster-domain", "cluster.local")
+	c.APIServer.CertSANs = append(n.List("tls-san"), "localhost", "127.0.0.1", "::1")
+	c.Etcd.Local = &kubeadm.LocalEtcd{DataDir: n.path("server/db/etcd")}
+	c.Etcd.Local.ExtraArgs = extra([]string{"log-level=error"}, n.List("etcd-arg"))
+	check(os.MkdirAll(n.path("server"), 0o700))
+	// serving certificates are made anew, for names and addresses may have changed; clients' are kept
+	for _, name := range []string{"apiserver", "etcd/server", "etcd/peer"} {
+		_ = os.Remove(filepath.Join(s.tls, name+".crt"))
+		_ = os.Remove(filepath.Join(s.tls, name+".key"))
+	}
+	check(certs.CreatePKIAssets(c))
+	for _, file := range []string{"super-admin.conf", "controller-manager.conf", "scheduler.conf"} {
+		check(kubeconfig.CreateKubeConfigFile(file, s.cred, c))
+	}
+	ca := must(os.ReadFile(filepath.Join(s.tls, "ca.crt")))
+	write(filepath.Join(s.tls, "server-ca.crt"), ca, 0o644)
+	s.tokens(ca)
+	return s
+}
+
+// tokens settles the server's and the agents' token and writes their files. A token that differs from the one that the
+// data was made with is refused, as by k3s.
+func (s *server) tokens(ca []byte) {
+	word, sum := password(s.Get("token", read(s.Get("token-file", ""))))
+	kept, _ := password(read(s.path("server/token")))
+	if sum != "" && sum != hash(ca) {
+		check(fmt.Errorf("token CA hash does not match the Cluster CA certificate hash: %s != %s", sum, hash(ca)))
+	} else if kept != "" && word != "" && word != kept {
+		check(fmt.Errorf("bootstrap data already found and encrypted with different token"))
+	}
+	word = cmp.Or(word, kept, rand.Text())
+	full := "K10" + hash(ca) + "::"
+	s.token = full + "server:" + word
+	write(s.path("server/token"), []byte(s.token+"\n"), 0o600)
+	agent, _ := password(s.Get("agent-token", ""))
+	for _, name := range []string{"node-token", "agent-token"} {
+		if file := s.path("server", name); name == "agent-token" && agent != "" {
+			write(file, []byte(full+"node:"+agent+"\n"), 0o600)
+		} else {
+			_ = os.Remove(file)
+			check(os.Symlink("token", file))
+		}
+	}
+	var table bytes.Buffer // to the API server both are bearer tokens
+	users := [][]string{{cmp.Or(agent, word), "node", "node", agents}, {word, "server", "server", agents}}
+	check(csv.NewWriter(&table).WriteAll(users))
+	write(filepath.Join(s.cred, "passwd"), table.Bytes(), 0o600)
+}
+
+// extra joins pass-through values (`name=value`) and those defaults of ours that they do not replace.
+func extra(defaults, given []string) (out []kubeadm.Arg) {
+	names := map[string]bool{}
+	for i, arg := range slices.Concat(given, defaults) {
+		name, value, hasValue := strings.Cut(arg, "=")
+		if strings.HasSuffix(name, "+") || strings.HasSuffix(name, "-") {
+			check(fmt.Errorf("%s: the stand-in knows `name=value` alone: give the whole value", arg))
+		} else if !hasValue {
+			value = "true"
+		}
+		if i < len(given) || !names[name] {
+			names[name] = true
+			out = append(out, kubeadm.Arg{Name: name, Value: value})
+		}
+	}
+	return out
+}
+
+// controlPlane starts etcd and the Kubernetes servers and returns when the API answers.
+func (s *server) controlPlane() {
+	check(os.MkdirAll(s.config.Etcd.Local.DataDir, 0o700))
+	local := &kubeadm.APIEndpoint{AdvertiseAddress: "127.0.0.1"}
+	pod := etcd.GetEtcdPodSpec(&s.config.ClusterConfiguration, local, "default", nil)
+	s.start("etcd", filepath.Join(s.bin, "etcd"), "", pod.Spec.Containers[0].Command[1:]...)
+	for conn := net.Conn(nil); conn == nil; time.Sleep(100 * time.Millisecond) {
+		conn, _ = net.Dial("tcp", "127.0.0.1:2379")
+	}
+	client := func(name string) []string {
+		file := filepath.Join(s.cred, name+".conf")
+		return []string{
+			"leader-elect=false", "profiling=false", "kubeconfig=" + file,
+			"authentication-kubeconfig=" + file, "authorization-kubeconfig=" + file,
+		}
+	}
+	s.config.APIServer.ExtraArgs = extra([]string{
+		"anonymous-auth=false", "profiling=false", "token-auth-file=" + filepath.Join(s.cred, "passwd"),
+		"service-node-port-range=" + s.Get("service-node-port-range", "30000-32767"),
+	}, s.List("kube-apiserver-arg"))
+	s.config.ControllerManager.ExtraArgs = extra(client("controller-manager"), s.List("kube-controller-manager-arg"))
+	s.config.Scheduler.ExtraArgs = extra(client("scheduler"), s.List("kube-scheduler-arg"))
+	pods := controlplane.GetStaticPodSpecs(&s.config.ClusterConfiguration, &s.config.LocalAPIEndpoint, nil)
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+		s.start(name, self(), "", pods[name].Spec.Containers[0].Command[1:]...)
+		if name == "kube-apiserver" {
+			admin := clientset(filepath.Join(s.cred, "super-admin.conf"))
+			for admin.Discovery().RESTClient().Get().AbsPath("/readyz").Do(context.Background()).Error() != nil {
+				time.Sleep(300 * time.Millisecond)
+			}
+		}
+	}
+}
+
+// writeAdminConfig copies the administrator's kubeconfig with k3s' names: cluster, user and context are `default`.
+func (s *server) writeAdminConfig() {
+	from := must(clientcmd.LoadFromFile(filepath.Join(s.cred, "super-admin.conf")))
+	user := from.AuthInfos[from.Contexts[from.CurrentContext].AuthInfo]
+	ca := must(os.ReadFile(filepath.Join(s.tls, "ca.crt")))
+	url := "https://127.0.0.1:" + s.port
+	to := kubeconfigutil.CreateWithCerts(url, "default", "default", ca, user.ClientKeyData, user.ClientCertificateData)
+	text := strings.ReplaceAll(string(must(clientcmd.Write(*to))), "default@default", "default")
+	mode := must(strconv.ParseUint(s.Get("write-kubeconfig-mode", "0600"), 8, 32))
+	write(s.Get("write-kubeconfig", adminConfig), []byte(text), os.FileMode(mode))
+}
+
+// values are what manifests/ leaves open.
+func (s *server) values() *strings.Replacer {
+	network := s.config.Networking
+	dns := must(constants.GetDNSIP(network.ServiceSubnet)).String()
+	return strings.NewReplacer(
+		"%{CLUSTER_DNS}%", s.Get("cluster-dns", dns), "%{CLUSTER_DOMAIN}%", network.DNSDomain,
+		"%{CLUSTER_CIDR}%", network.PodSubnet, "%{NETWORK_POLICY}%", fmt.Sprint(s.Get("disable-network-policy", "") != "true"),
+		"%{STORAGE}%", s.Get("default-local-storage-path", s.path("storage")),
+	)
+}
