@@ -1,0 +1,24 @@
+"""The bundle of the demo, made by the playbook that a user runs; what did not change comes from its cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.demo.k3s import K3s
+from tests.demo.playbook import run_playbook
+
+__all__ = ("make_bundle",)
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def make_bundle(k3s: K3s, bundle: Path, log: Path) -> None:
+    variables = {
+        "airgap_bundle": bundle,
+        "bundle_k3s_source": k3s.source,
+        "bundle_k3s_version": k3s.version,
+        "bundle_k3s_binary": k3s.binary,
+        "bundle_k3s_images": k3s.images,
+    }
+    flags = [flag for name, value in variables.items() if value for flag in ("-e", f"{name}={value}")]
+    run_playbook(str(_ROOT / "playbooks/bundle.yml"), *flags, log=log)
