@@ -1,0 +1,126 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""When a Job is started, waited for, made again and removed, against a cluster in memory. Molecule runs it on a true one."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.airgap.mlops.plugins.module_utils import _job_run
+from ansible_collections.airgap.mlops.plugins.modules import kube_job
+
+Object = dict[str, t.Any]
+JOBS = "/apis/batch/v1/namespaces/mlops/jobs"
+CRONJOB = "/apis/batch/v1/namespaces/mlops/cronjobs/bias-audit"
+SPEC: Object = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}}
+ARGS: Object = {"name": "copy", "spec": SPEC, "once": True, "wait_timeout": 5}
+
+
+class Cluster:
+    """Jobs that end as soon as they are looked at."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Object] = {}
+        self.cronjobs: dict[str, Object] = {
+            CRONJOB: {"spec": {"jobTemplate": {"metadata": {"labels": {"n": "audit"}}, "spec": SPEC}}}
+        }
+        self.calls: list[str] = []
+        self.code = 0
+        self.log = 'starts\n{"k": 7}\n'
+
+    def find(self, path: str, *, doing: str) -> Object | None:
+        return self.cronjobs.get(path) or self.jobs.get(path)
+
+    def request(self, method: str, path: str, *, doing: str, query: Object | None = None, body: t.Any = None) -> Object:
+        if method == "POST":
+            self.calls.append(f"start {body['metadata']['name']}")
+            self.put(body, self.code)
+            return {}
+        if method == "DELETE":
+            self.calls.append(f"remove {path.rsplit('/', 1)[1]}")
+            del self.jobs[path]
+            return {}
+        if path == JOBS:
+            return {"items": list(self.jobs.values())}
+        status = {"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": self.code}}}]}
+        return {"items": [{"metadata": {"name": "p", "creationTimestamp": "2026"}, "status": status}]}
+
+    def text(self, path: str, *, doing: str, query: Object | None = None) -> str:
+        return self.log
+
+    def put(self, job: Object, code: int) -> None:
+        ended = "Failed" if code else "Complete"
+        job = {**job, "status": {"conditions": [{"type": ended, "status": "True"}]}}
+        self.jobs[f"{JOBS}/{job['metadata']['name']}"] = job
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    made = Cluster()
+    monkeypatch.setattr(kube_job, "kube_client", lambda _path: made)
+    monkeypatch.setattr(_job_run, "_PAUSE", 0)
+    return made
+
+
+def run(capfd: pytest.CaptureFixture[str], **args: t.Any) -> Object:
+    given = {key: value for key, value in {**ARGS, **args}.items() if value is not None}
+    with patch_module_args(given), pytest.raises(SystemExit):
+        kube_job.main()
+    answer: Object = json.loads(capfd.readouterr().out)
+    return answer
+
+
+def test_a_job_that_ended_well_is_not_run_again(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    first, again = run(capfd), run(capfd)
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert cluster.calls == [f"start {first['job']}"]
+    assert first["result"] == again["result"] == {"k": 7}
+
+
+def test_another_content_is_another_job_and_the_earlier_goes(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = run(capfd, content="one")
+    second = run(capfd, content="two")
+    assert cluster.calls == [f"start {first['job']}", f"start {second['job']}", f"remove {first['job']}"]
+
+
+def test_another_image_is_the_same_content_where_that_is_said(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = json.loads(json.dumps(SPEC).replace('"i"', '"j"'))
+    assert run(capfd, content="one")["changed"]
+    assert not run(capfd, content="one", spec=other)["changed"]
+    assert run(capfd, spec=other)["job"] != run(capfd)["job"]
+
+
+def test_a_job_that_failed_is_told_and_run_again(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    cluster.code, cluster.log = 3, "too few rows look alike\n"
+    failed = run(capfd)
+    assert failed["failed"]
+    assert "ended with exit code 3. Its log ends: too few rows look alike" in failed["msg"]
+    cluster.code = 0
+    assert run(capfd)["changed"]
+    assert [call.split()[0] for call in cluster.calls] == ["start", "remove", "start"]
+
+
+def test_an_exit_code_that_counts_as_success(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    cluster.code = 3
+    found = run(capfd, spec=None, cronjob="bias-audit", once=False, exit_codes=[0, 3], labels={"m": "now"})
+    assert (found["changed"], found["exit_code"]) == (True, 3)
+    (job,) = cluster.jobs.values()
+    assert job["metadata"]["labels"] == {"n": "audit", "m": "now", "airgap.mlops/job": "copy"}
+
+
+def test_check_mode_starts_nothing(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(capfd, _ansible_check_mode=True)["changed"]
+    assert cluster.calls == []
+    run(capfd)
+    assert not run(capfd, _ansible_check_mode=True)["changed"]
+
+
+def test_a_cronjob_that_is_not_there(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "CronJob mlops/nightly does not exist" in run(capfd, spec=None, cronjob="nightly")["msg"]
