@@ -1,0 +1,73 @@
+"""`python -m tests.run KIND`: run the tests of one kind, or of all, and end with the plain total."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.run import images, integration, lint, molecule, unit
+from tests.run.process import stop_all
+from tests.run.report import Tally, clock, say
+
+KINDS: dict[str, Callable[[list[str]], Tally]] = {
+    "lint": lint.run,
+    "unit": unit.run,
+    "integration": integration.run,
+    "molecule": molecule.run,
+}
+Step = tuple[str, list[str]]
+
+
+def lanes() -> tuple[list[Step], list[Step]]:
+    """All tests, side by side: on nodes, where most of the time is waiting for pods, and what needs none.
+
+    The first scenario takes a bare node to a running k3s, which the integration tests then use as well.
+    """
+    scenarios = list(molecule.SCENARIOS)
+    on_nodes = [("molecule", scenarios[:1]), ("integration", integration.own_names()), ("molecule", scenarios[1:])]
+    beside = [("lint", []), ("unit", []), ("integration", images.test_folders("integration"))]
+    return on_nodes, beside
+
+
+def run_steps(steps: list[Step]) -> dict[str, Tally]:
+    tallies: dict[str, Tally] = {}
+    for kind, only in steps:
+        tallies[kind] = tallies.get(kind, Tally()) + KINDS[kind](only)
+    return tallies
+
+
+def run_all() -> dict[str, Tally]:
+    with ThreadPoolExecutor() as pool:
+        try:
+            on_nodes, beside = pool.map(run_steps, lanes())
+        except BaseException:
+            stop_all()
+            raise
+    return {kind: on_nodes.get(kind, Tally()) + beside.get(kind, Tally()) for kind in KINDS}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests.run", description=__doc__)
+    parser.add_argument("kind", choices=[*KINDS, "all"])
+    parser.add_argument("only", nargs="*", help="names of linters, integration targets or scenarios; pytest paths")
+    options = parser.parse_args()
+    started = time.monotonic()
+    tallies = run_all() if options.kind == "all" else run_steps([(options.kind, options.only)])
+    if "molecule" in tallies and not options.only and not tallies["molecule"].failed:
+        molecule.remove_nodes()
+    say("")
+    for kind, tally in tallies.items():
+        say(f"{kind:12} {tally}")
+    total = sum(tallies.values(), Tally())
+    say(f"{'time':12} {clock(time.monotonic() - started)}")
+    for name in total.failures:
+        say(f"FAILED       {name}")
+    say(f"{total.passed} passed, {total.failed} failed")
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
