@@ -104,6 +104,18 @@ def test_the_plan_of_a_bare_site_has_the_token_that_its_lead_will_make() -> None
 
 
 @pytest.mark.parametrize(
+    ("lead_config", "url"),
+    [
+        pytest.param({}, "https://node:6443", id="k3s' own port"),
+        pytest.param({"https-listen-port": 7443}, "https://node:7443", id="the lead listens elsewhere"),
+    ],
+)
+def test_others_join_where_the_lead_listens(lead_config: dict[str, t.Any], url: str) -> None:
+    done = adhoc("debug", {"msg": "{{ k3s_server_url }}"}, {"k3s_config": lead_config})
+    assert json.loads(done.stdout.partition("=>")[2])["msg"] == url
+
+
+@pytest.mark.parametrize(
     ("path", "before", "hidden"),
     [
         pytest.param(CONFIG, "node-label:\n- site=old\n", False, id="nothing to hide"),
