@@ -148,7 +148,10 @@ class DecisionLog:
         await self._writer.write(lambda db: db.execute(statement, (model, version)))
 
     async def prune(self, retention_seconds: float, limit: int = 1000) -> int:
-        """Delete shipped decisions beyond retention, and while room is short any shipped one. Returns how many."""
+        """Delete shipped decisions, and attributes, beyond retention; while room is short any shipped decision.
+
+        Returns how many decisions.
+        """
         short = bool(self._lacking()) or self._size() > SHORT * self.volume_bytes > 0
         oldest = time.time() - retention_seconds
         keep_from = AFTER_ALL if short else first_of(oldest)
@@ -158,6 +161,8 @@ class DecisionLog:
             gone = db.execute(old, (keep_from, limit)).fetchall()
             db.executemany("DELETE FROM decisions WHERE id = ?", gone)
             db.execute("DELETE FROM outcomes WHERE delivered_us < ?", (int(oldest * 1e6),))
+            # an audit's database that never comes back must not keep them here for ever
+            db.execute("DELETE FROM attributes WHERE at_us < ?", (int(oldest * 1e6),))
             if short and gone:
                 db.execute("PRAGMA incremental_vacuum").fetchall()
             return len(gone)

@@ -301,6 +301,19 @@ def test_the_volume_has_the_size_that_it_was_given(tmp_path: Path) -> None:
     log.close()
 
 
+def test_attributes_wait_no_longer_than_retention_says(log: DecisionLog, tmp_path: Path) -> None:
+    old, fresh = decision(), decision()
+    now = time.time_ns() // 1000
+
+    async def run() -> None:
+        waiting = [Attributes(old.id, "income", now - 7_200_000_000, "{}"), Attributes(fresh.id, "income", now, "{}")]
+        await log.append([old, fresh], waiting)
+        await log.prune(3600)
+
+    asyncio.run(run())
+    assert look(tmp_path, "SELECT decision_id FROM attributes") == [(fresh.id,)]
+
+
 def test_outcomes_are_kept_as_long_as_retention_says(log: DecisionLog, tmp_path: Path) -> None:
     async def run() -> None:
         for ident in (uuid7(), uuid7()):
