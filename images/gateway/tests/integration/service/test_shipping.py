@@ -9,6 +9,7 @@ import sqlite3
 import time
 import typing as t
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow as sdk
@@ -169,13 +170,30 @@ def audit_database(variables: dict[str, t.Any], tmp_path: Path) -> Iterator[tupl
         db.execute(f"DROP ROLE {name}")
 
 
-def test_attributes_and_outcomes_reach_the_audit_and_leave(
-    make_gateway: Make, audit_database: tuple[Path, str]
-) -> None:
+@dataclass
+class Unheard:
+    """A gateway whose audit's database is away, until somebody puts its Secret right; that needs no restart."""
+
+    gateway: Gateway
+    secret: Path
+    uri: str
+    owner: str
+
+    def mend(self) -> None:
+        self.secret.write_text(self.uri)
+
+
+@pytest.fixture
+def unheard(make_gateway: Make, audit_database: tuple[Path, str]) -> Unheard:
     uri, owner = audit_database
-    away = uri.with_name("away")
-    away.write_text("postgresql://gateway:x@127.0.0.1:9/audit")
-    gateway = make_gateway(GATEWAY_AUDIT_DATABASE_FILE=str(away), **FAST).start()
+    secret = uri.with_name("away")
+    secret.write_text("postgresql://gateway:x@127.0.0.1:9/audit")
+    gateway = make_gateway(GATEWAY_AUDIT_DATABASE_FILE=str(secret), **FAST).start()
+    return Unheard(gateway, secret, uri.read_text(), owner)
+
+
+def test_attributes_and_outcomes_reach_the_audit_and_leave(unheard: Unheard) -> None:
+    gateway = unheard.gateway
     idents = ask(gateway, 3)
     with gateway.client() as client:
         assert client.post(f"/v1/decisions/{idents[0]}/outcome", json={"outcome": True}).status_code == 200
@@ -185,9 +203,9 @@ def test_attributes_and_outcomes_reach_the_audit_and_leave(
     with contextlib.closing(sqlite3.connect(gateway.volume / "decisions.sqlite")) as log:
         sealed = [given.encode() for (given,) in log.execute("SELECT given FROM attributes")]
     assert [one in volume(gateway) for one in sealed] == [True] * 3
-    away.write_text(uri.read_text())  # the Secret is put right; no restart
+    unheard.mend()
     wait_for(lambda: gateway.metric("gateway_audit_undelivered") == 0, "they do not arrive", 90)
-    with psycopg.connect(owner) as db:
+    with psycopg.connect(unheard.owner) as db:
         found = db.execute('SELECT decision_id::text, model, "values" FROM attributes ORDER BY 1').fetchall()
         assert found == [(ident, "income", {"sex": "Female"}) for ident in idents]
         assert db.execute("SELECT decision_id::text, outcome FROM outcomes").fetchall() == [(idents[0], "true")]
@@ -201,13 +219,8 @@ def test_attributes_and_outcomes_reach_the_audit_and_leave(
     wait_for(lambda: gateway.metric(line) == 1, "no verdict is shown", 30)
 
 
-def test_what_the_audit_can_never_take_does_not_hold_up_the_rest(
-    make_gateway: Make, audit_database: tuple[Path, str]
-) -> None:
-    uri, owner = audit_database
-    away = uri.with_name("away")
-    away.write_text("postgresql://gateway:x@127.0.0.1:9/audit")
-    gateway = make_gateway(GATEWAY_AUDIT_DATABASE_FILE=str(away), **FAST).start()
+def test_what_the_audit_can_never_take_does_not_hold_up_the_rest(unheard: Unheard) -> None:
+    gateway = unheard.gateway
     idents = ask(gateway, 5)
     with gateway.client() as client:
         for ident in idents:
@@ -219,10 +232,10 @@ def test_what_the_audit_can_never_take_does_not_hold_up_the_rest(
         sealed = seal.close(b'{"sex":"\\u0000"}', idents[1])
         log.execute("UPDATE attributes SET given = ? WHERE decision_id = ?", (sealed, idents[1]))
         log.execute("UPDATE outcomes SET outcome = CAST(X'610062' AS TEXT) WHERE decision_id = ?", (idents[3],))
-    away.write_text(uri.read_text())
+    unheard.mend()
     gateway.start()
     wait_for(lambda: gateway.metric("gateway_audit_undelivered") == 0, "they do not arrive", 30)
-    with psycopg.connect(owner) as db:
+    with psycopg.connect(unheard.owner) as db:
         for table, missing in (("attributes", idents[1]), ("outcomes", idents[3])):
             found = db.execute(f"SELECT decision_id::text FROM {table} ORDER BY 1").fetchall()  # noqa: S608
             assert [ident for (ident,) in found] == [ident for ident in idents if ident != missing]
