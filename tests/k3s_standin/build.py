@@ -40,6 +40,8 @@ PROGRAMS = {  # package and version; the last two go into images, the others int
     "coredns": "github.com/coredns/coredns@v1.15.0",
     "local-path-provisioner": "github.com/rancher/local-path-provisioner@v0.0.30",
 }
+# What node/manifests/coredns.yaml asks for. The whole CoreDNS takes minutes more, for the name services of clouds.
+COREDNS_PLUGINS = ("cache", "errors", "health", "kubernetes", "log", "ready", "template")
 GO = Path(sys.executable).parent / "go"
 GO_ENV = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
 log = logging.getLogger("standin")
@@ -85,13 +87,23 @@ def fetched(name: str, go_version: str) -> Path:
     if CRI in package:
         variables = f"-X {CRI}/pkg/version.Version={version}"
 
+    main = coredns_main(package) if name == "coredns" else ""
+
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             run(GO, "mod", "init", "airgap.local/build", cwd=Path(scratch), env=GO_ENV)
             run(GO, "get", PROGRAMS[name], cwd=Path(scratch), env=GO_ENV)
-            go_build(package, path, Path(scratch), variables)
+            if main:
+                (Path(scratch) / "main.go").write_text(main)
+            go_build("." if main else package, path, Path(scratch), variables)
 
-    return cached("go", digest(PROGRAMS[name], variables, go_version), name, make)
+    return cached("go", digest(PROGRAMS[name], variables + main, go_version), name, make)
+
+
+def coredns_main(package: str) -> str:
+    """CoreDNS' own main function, with some of its plugins."""
+    imports = [f'"{package}/coremain"', *(f'_ "{package}/plugin/{name}"' for name in COREDNS_PLUGINS)]
+    return "package main\n\nimport (\n" + "\n".join(imports) + "\n)\n\nfunc main() { coremain.Run() }\n"
 
 
 def debian(package: str, member: str) -> Path:
