@@ -15,6 +15,8 @@ def unit() -> Tally:
     packages = sorted({f"./{path.parent.relative_to(MODULE)}" for path in MODULE.glob("*/*_test.go")})
     # the flags that the stand-in is built with, so that what is compiled here is not compiled again there
     env = tool_env(GOTOOLCHAIN="local", CGO_ENABLED="0", GOFLAGS="-trimpath -buildvcs=false")
-    done = call("unit go test", [str(VENV / "bin/go"), "test", "-count=1", "-v", *packages], env=env, cwd=MODULE)
+    done = call(
+        "unit go test", [str(VENV / "bin/go"), "test", "-count=1", "-v", *packages], env=env, cwd=MODULE, patient=True
+    )
     report("unit", done)
     return go_tally(done)

@@ -66,7 +66,7 @@ def _pytest(kind: str, paths: list[str], flags: list[str], env: dict[str, str]) 
         *flags,
         *paths,
     ]
-    done = call(f"{kind} pytest of images", argv, env=tool_env(TMPDIR=str(LOGS), **env))
+    done = call(f"{kind} pytest of images", argv, env=tool_env(TMPDIR=str(LOGS), **env), patient=kind == "unit")
     report(kind, done)
     return pytest_tally(done)
 

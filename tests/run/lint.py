@@ -48,7 +48,7 @@ def _linters() -> dict[str, Callable[[], Tally]]:
 
 def _tool(name: str, *argv: str, **env: str) -> Callable[[], Tally]:
     def start() -> Tally:
-        done = call(name, argv, env=tool_env(**env))
+        done = call(name, argv, env=tool_env(**env), patient=True)
         report("lint", done)
         return Tally(1) if done.rc == 0 else Tally(failures=(name,))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -58,8 +59,12 @@ def call(
     env: Mapping[str, str] | None = None,
     cwd: Path = ROOT,
     on_line: Callable[[str], None] | None = None,
+    patient: bool = False,
 ) -> Done:
-    """Run a command to its end. When we are stopped, so is everything that it started."""
+    """Run a command to its end. When we are stopped, so is everything that it started.
+
+    `patient`: it lets others go first, such as nodes whose pods are waited for.
+    """
     if _stopped.is_set():
         raise RuntimeError(f"stopped before {name}")
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -71,6 +76,8 @@ def call(
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         _children.add(child)
+        if patient:
+            _give_way(child.pid)
         try:
             assert child.stdout is not None
             for line in child.stdout:
@@ -86,6 +93,13 @@ def call(
         finally:
             _children.discard(child)
     return Done(name, rc, time.monotonic() - started, log)
+
+
+def _give_way(pid: int) -> None:
+    """Where the kernel groups processes by session, a process' own niceness counts in its group alone."""
+    with contextlib.suppress(OSError):  # it is over already, or there are no such groups
+        os.setpriority(os.PRIO_PROCESS, pid, 10)
+        Path(f"/proc/{pid}/autogroup").write_text("10")
 
 
 def stop_all() -> None:

@@ -50,7 +50,7 @@ def run_sanity() -> Tally:
     path = f"{_pythons()}:{VENV / 'bin'}:/usr/local/bin:/usr/bin:/bin"
     env = tool_env(HOME=str(CACHE), PATH=path)
     del env["ANSIBLE_CONFIG"]
-    done = call("ansible-test sanity", ["ansible-test", "sanity", "--color", "no"], env=env, cwd=COPY)
+    done = call("ansible-test sanity", ["ansible-test", "sanity", "--color", "no"], env=env, cwd=COPY, patient=True)
     report("lint", done)
     notes = (f"sanity had no Python {', '.join(missing)} here",) if missing else ()
     return sanity_tally(done.output, done.rc) + Tally(notes=notes)

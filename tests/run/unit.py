@@ -44,6 +44,6 @@ def _oldest() -> Tally:
 
 def _pytest(name: str, python: list[str], paths: list[str], env: dict[str, str]) -> Tally:
     argv = [*python, "-m", "pytest", "-c", "tests/pytest.ini", "-q", "-p", "no:cacheprovider", "-n", "2", *paths]
-    done = call(f"unit {name}", argv, env=env)
+    done = call(f"unit {name}", argv, env=env, patient=True)
     report("unit", done)
     return pytest_tally(done)
