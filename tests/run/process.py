@@ -70,11 +70,13 @@ def call(
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{name.replace(' ', '-').replace('/', '-')}.log"
     started = time.monotonic()
-    with log.open("w") as out:
-        child = subprocess.Popen(
+    with (
+        log.open("w") as out,
+        subprocess.Popen(
             list(argv), cwd=cwd, env=dict(env or tool_env()), text=True, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        ) as child,
+    ):  # fmt: skip
         _children.add(child)
         if patient:
             _give_way(child.pid)
@@ -98,7 +100,7 @@ def call(
 def _give_way(pid: int) -> None:
     """Where the kernel groups processes by session, a process' own niceness counts in its group alone."""
     with contextlib.suppress(OSError):  # it is over already, or there are no such groups
-        os.setpriority(os.PRIO_PROCESS, pid, 10)
+        os.setpriority(os.PRIO_PROCESS, pid, max(10, os.getpriority(os.PRIO_PROCESS, pid)))
         Path(f"/proc/{pid}/autogroup").write_text("10")
 
 
