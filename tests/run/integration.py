@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +70,33 @@ def _run(only: list[str]) -> Tally:
             ensure_bundle()
         for server in _servers_of(wanted, work, lambda: tally.failed > 0):
             variables |= stack.enter_context(server)
-        if names:
-            python = _node_python()
-            for name in names:
-                tally += _target(name, work, {**variables, "work_dir": str(work / name)}, python)
-        if paths:
-            tally += _pytest(paths, work, variables)
+        tally += _side_by_side(_groups(names, paths, work, variables))
         if of_images:
             tally += images.integration(of_images, work, variables, servers.redis_program(work))
     return tally
+
+
+def _groups(
+    names: list[str], paths: list[str], work: Path, variables: dict[str, str]
+) -> list[list[Callable[[], Tally]]]:
+    """Those that share a server one after the other; they mostly wait for it, so groups can go side by side."""
+    groups: dict[str, list[Callable[[], Tally]]] = {}
+    python = _node_python() if names else Path()
+    for name in names:
+        server = "cluster" if needs(name) & {"kube", "node"} else " ".join(sorted(needs(name)))
+        own = {**variables, "work_dir": str(work / name)}
+        groups.setdefault(server, []).append(functools.partial(_target, name, work, own, python))
+    if paths:
+        groups["files"] = [functools.partial(_pytest, paths, work, variables)]
+    return list(groups.values())
+
+
+def _side_by_side(groups: list[list[Callable[[], Tally]]]) -> Tally:
+    def one_after_the_other(group: list[Callable[[], Tally]]) -> Tally:
+        return sum((start() for start in group), Tally())
+
+    with ThreadPoolExecutor(max_workers=len(groups) or 1) as pool:
+        return sum(pool.map(one_after_the_other, groups), Tally())
 
 
 def _wanted(names: list[str], paths: list[str], of_images: list[str]) -> set[str]:
