@@ -63,18 +63,23 @@ def _mypy(version: str) -> list[str]:
 def _mypy_controller() -> Tally:
     """What runs on the controller. Plugins come by the collection's name, as they are imported; tests and examples by theirs."""
     plugins = [f"{COLLECTION}/plugins/{name}" for name in ("action", "doc_fragments", "filter", "plugin_utils")]
-    own = [str(path) for path in tracked_files("tests/**/*.py", "examples/*.py") if "targets" not in path.parts]
+    own = [
+        str(path)
+        for path in tracked_files("tests/**/*.py", "examples/*.py", "molecule/shared/**/*.py")
+        if "targets" not in path.parts
+    ]
     present = [path for path in plugins if any((ROOT / path).glob("*.py"))]
     return _tool("mypy of controller code and tests", *_mypy(CONTROLLER), *present, *own)()
 
 
 def _mypy_images() -> Tally:
-    """The images' code, with the packages that it finds in its image."""
+    """What runs in images, theirs and what roles bring into them, with the packages that it finds there."""
     python = env_python()
     if python is None:
         return Tally(notes=("no Python of the images here, their code was not type-checked",))
     flags = ["--config-file", "images/mypy.ini", "--cache-dir", "build/mypy/images", "--python-executable", str(python)]
-    own = [str(path) for path in tracked_files("images/**/*.py")]
+    inside = ("images/**/*.py", "roles/*/files/*.py", "molecule/*/files/*.py", ":!molecule/shared")
+    own = [str(path) for path in tracked_files(*inside)]
     return _tool("mypy of image code", "mypy", *flags, *own)()
 
 

@@ -26,7 +26,7 @@ def connect(target: str) -> str:
         return f"shut: {exc}"
 
 
-def query(user: str, password: str, database: str, sql: str) -> str:
+def query(user: str | None, password: str | None, database: str, sql: str) -> str:
     try:
         with psycopg.connect(
             host="postgresql", dbname=database, user=user, password=password, connect_timeout=PATIENCE

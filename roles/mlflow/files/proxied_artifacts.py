@@ -39,7 +39,7 @@ class _Proxied(ArtifactRepository):
         return self._store.list_artifacts(path)
 
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
-        return self._store.download_artifacts(artifact_path, dst_path)
+        return str(self._store.download_artifacts(artifact_path, dst_path))
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         self._store._download_file(remote_file_path, local_path)

@@ -121,7 +121,7 @@ def _is_empty(connection: psycopg2.extensions.connection) -> bool:
             "SELECT count(*) FROM information_schema.tables WHERE table_schema = ANY (current_schemas(false)) AND table_name <> %s",
             (VERSION_TABLE,),
         )
-        return cursor.fetchone() == (0,)
+        return bool(cursor.fetchone() == (0,))
 
 
 def _upgrade(upgrade, config, *, empty: bool) -> None:  # type: ignore[no-untyped-def]  # alembic's own types
