@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -54,6 +55,8 @@ def main() -> int:
     parser.add_argument("kind", choices=[*KINDS, "all"])
     parser.add_argument("only", nargs="*", help="names of linters, integration targets or scenarios; pytest paths")
     options = parser.parse_args()
+    # as Ctrl-C: servers and tools end with us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     started = time.monotonic()
     tallies = run_all() if options.kind == "all" else run_steps([(options.kind, options.only)])
     if "molecule" in tallies and not options.only and not tallies["molecule"].failed:
