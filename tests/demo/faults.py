@@ -7,6 +7,7 @@ Everything is back when it ends. A difference ends with exit code 1 and a senten
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import threading
@@ -87,9 +88,12 @@ def killed(node: Node, gateway: Gateway, rows: list[Answer]) -> Answer:
     stop = threading.Event()
 
     def ask(number: int) -> None:
-        while not stop.is_set():
+        # all people in turn: what a few are asked often is what an audit of these decisions would find
+        for turn, row in enumerate(itertools.cycle(rows[number::CLIENTS])):
+            if stop.is_set():
+                return
             try:
-                answer = gateway.predict([rows[number], fresh(rows[number], len(answered))])
+                answer = gateway.predict([row, fresh(row, turn)])
             except (DemoError, ValueError):
                 time.sleep(0.1)  # it is away just now
             else:
