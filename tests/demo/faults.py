@@ -106,7 +106,8 @@ def killed(node: Node, gateway: Gateway, rows: list[Answer]) -> Answer:
         until("the first answers", lambda: len(answered) > 40)
         before = len(answered)
         kill(node)
-        until("answers after the kill", lambda: len(answered) > before + 20)
+        after = len(answered)  # some were still given by the one that is gone
+        until("answers after the kill", lambda: len(answered) > after + 20)
     finally:
         stop.set()
         for client in clients:
@@ -121,10 +122,17 @@ def killed(node: Node, gateway: Gateway, rows: list[Answer]) -> Answer:
 
 def kill(node: Node) -> None:
     """SIGKILL to the first process of the container, from the node: no preStop, no drain."""
-    pods = json.loads(Cluster(node).kubectl("get", "pods", "-l", "app.kubernetes.io/name=gateway", "-o", "json"))[
-        "items"
-    ]
-    uid = pods[0]["metadata"]["uid"].replace("-", "[-_]")
+    cluster = Cluster(node)
+
+    def pods() -> list[Answer]:
+        text = cluster.kubectl("get", "pods", "-l", "app.kubernetes.io/name=gateway", "-o", "json")
+        return t.cast("list[Answer]", json.loads(text)["items"])
+
+    def restarts() -> int:
+        return sum(one["restartCount"] for pod in pods() for one in pod["status"].get("containerStatuses", []))
+
+    before = restarts()
+    uid = pods()[0]["metadata"]["uid"].replace("-", "[-_]")
     script = (
         f'for p in /proc/[0-9]*; do grep -qs "{uid}" "$p/cgroup" || continue; '
         'tr "\\0" " " < "$p/cmdline" | grep -q "gateway serve" && kill -9 "${p#/proc/}"; done; true'
@@ -132,15 +140,7 @@ def kill(node: Node) -> None:
     done = node.execute("sh", "-c", script)
     if done.returncode != 0:
         raise DemoError(f"the gateway's process on node {node.name} was not killed: {done.stderr}")
-    cluster = Cluster(node)
-
-    def restarted() -> bool:
-        found = json.loads(cluster.kubectl("get", "pods", "-l", "app.kubernetes.io/name=gateway", "-o", "json"))[
-            "items"
-        ]
-        return any(status["restartCount"] for pod in found for status in pod["status"].get("containerStatuses", []))
-
-    until("the restart of the gateway's container", restarted, 60)
+    until("the restart of the gateway's container", lambda: restarts() > before, 60)
 
 
 def _answers(gateway: Gateway, row: Answer) -> bool:
