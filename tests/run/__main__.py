@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import signal
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from tests.run import images, integration, lint, molecule, unit
-from tests.run.process import stop_all
+from tests.run.process import side_by_side
 from tests.run.report import Tally, clock, say
 
 KINDS: dict[str, Callable[[list[str]], Tally]] = {
@@ -41,12 +41,7 @@ def run_steps(steps: list[Step]) -> dict[str, Tally]:
 
 
 def run_all() -> dict[str, Tally]:
-    with ThreadPoolExecutor() as pool:
-        try:
-            on_nodes, beside = pool.map(run_steps, lanes())
-        except BaseException:
-            stop_all()
-            raise
+    on_nodes, beside = side_by_side([functools.partial(run_steps, steps) for steps in lanes()])
     return {kind: on_nodes.get(kind, Tally()) + beside.get(kind, Tally()) for kind in KINDS}
 
 

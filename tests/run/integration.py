@@ -8,7 +8,6 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import yaml
 from tests.run import images, servers
 from tests.run.bundle import ensure_bundle
 from tests.run.edge import edge_node
-from tests.run.process import LOGS, ROOT, VENV, call, report, tool_env
+from tests.run.process import LOGS, ROOT, VENV, call, report, side_by_side, tool_env
 from tests.run.pythons import CONTROLLER, NODE_PYTHONS, find_python, make_env
 from tests.run.report import Tally, say
 from tests.run.s3 import s3_python
@@ -70,15 +69,13 @@ def _run(only: list[str]) -> Tally:
             ensure_bundle()
         for server in _servers_of(wanted, work, lambda: tally.failed > 0):
             variables |= stack.enter_context(server)
-        tally += _side_by_side(_groups(names, paths, work, variables))
+        tally += sum(side_by_side(_groups(names, paths, work, variables)), Tally())
         if of_images:
             tally += images.integration(of_images, work, variables, servers.redis_program(work))
     return tally
 
 
-def _groups(
-    names: list[str], paths: list[str], work: Path, variables: dict[str, str]
-) -> list[list[Callable[[], Tally]]]:
+def _groups(names: list[str], paths: list[str], work: Path, variables: dict[str, str]) -> list[Callable[[], Tally]]:
     """Those that share a server one after the other; they mostly wait for it, so groups can go side by side."""
     groups: dict[str, list[Callable[[], Tally]]] = {}
     python = _node_python() if names else Path()
@@ -88,15 +85,11 @@ def _groups(
         groups.setdefault(server, []).append(functools.partial(_target, name, work, own, python))
     if paths:
         groups["files"] = [functools.partial(_pytest, paths, work, variables)]
-    return list(groups.values())
+    return [functools.partial(_one_after_the_other, group) for group in groups.values()]
 
 
-def _side_by_side(groups: list[list[Callable[[], Tally]]]) -> Tally:
-    def one_after_the_other(group: list[Callable[[], Tally]]) -> Tally:
-        return sum((start() for start in group), Tally())
-
-    with ThreadPoolExecutor(max_workers=len(groups) or 1) as pool:
-        return sum(pool.map(one_after_the_other, groups), Tally())
+def _one_after_the_other(group: list[Callable[[], Tally]]) -> Tally:
+    return sum((start() for start in group), Tally())
 
 
 def _wanted(names: list[str], paths: list[str], of_images: list[str]) -> set[str]:

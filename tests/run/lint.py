@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from tests.run.images import env_python
-from tests.run.process import ROOT, call, report, tool_env, tracked_files
+from tests.run.process import ROOT, call, report, side_by_side, tool_env, tracked_files
 from tests.run.pythons import CONTROLLER
 from tests.run.report import Tally
 from tests.run.sanity import COPY, copy_collection, run_sanity
@@ -26,8 +25,7 @@ def run(only: list[str]) -> Tally:
     # the slowest first, so that the short ones fill the gaps
     chosen = {name: start for name, start in _linters().items() if not only or name in only}
     copy_collection(COPY)  # for the two tools that cannot read a collection through a symlink
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return sum(pool.map(lambda start: start(), chosen.values()), Tally())
+    return sum(side_by_side(list(chosen.values()), most=2), Tally())
 
 
 def _linters() -> dict[str, Callable[[], Tally]]:

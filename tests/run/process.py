@@ -9,17 +9,20 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.run.report import clock, say
 
-__all__ = ("LOGS", "ROOT", "VENV", "Done", "call", "report", "stop_all", "tool_env", "tracked_files")
+__all__ = ("LOGS", "ROOT", "VENV", "Done", "call", "report", "side_by_side", "stop_all", "tool_env", "tracked_files")
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / "build/venv"
 LOGS = ROOT / "build/tests"
 
+T = TypeVar("T")
 _stopped = threading.Event()
 _children: set[subprocess.Popen[str]] = set()
 
@@ -104,11 +107,22 @@ def _give_way(pid: int) -> None:
         Path(f"/proc/{pid}/autogroup").write_text("10")
 
 
+def side_by_side(starts: Sequence[Callable[[], T]], most: int | None = None) -> list[T]:
+    """Results in the order of what was started, each in a thread. When we are stopped, none of them goes on."""
+    with ThreadPoolExecutor(max_workers=most or len(starts) or 1) as pool:
+        try:
+            return list(pool.map(lambda start: start(), starts))
+        except BaseException:
+            stop_all()
+            raise
+
+
 def stop_all() -> None:
     """End what other threads are running, and let them start nothing more."""
     _stopped.set()
     for child in list(_children):
-        os.killpg(child.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.killpg(child.pid, signal.SIGTERM)
 
 
 def report(kind: str, done: Done, *, tail: int = 80) -> None:

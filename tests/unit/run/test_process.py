@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.run import process
-from tests.run.process import call, stop_all
+from tests.run.process import call, side_by_side, stop_all
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +37,15 @@ def test_what_runs_in_another_thread_is_ended_and_nothing_starts_any_more() -> N
         assert running.result(10).rc < 0
     with pytest.raises(RuntimeError, match="stopped before next"):
         call("next", ["true"])
+
+
+def test_what_fails_beside_a_tool_ends_it() -> None:
+    def fail() -> None:
+        while not process._children:
+            time.sleep(0.01)
+        raise OSError("no server")
+
+    started = time.monotonic()
+    with pytest.raises(OSError, match="no server"):
+        side_by_side([fail, lambda: call("long", ["sleep", "60"])])
+    assert time.monotonic() - started < 30
