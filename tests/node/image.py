@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.node.podman import NodeError, podman, run
+from tests.setup.cache import CACHE
 from tests.setup.packages import parse_list
 
 __all__ = ("ensure_image",)
@@ -31,8 +31,7 @@ def _key() -> str:
 
 
 def _cache(key: str) -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "airgap-mlops/node" / key
+    return CACHE / "node" / key
 
 
 def ensure_image(progress: Callable[[str], None]) -> str:

@@ -9,6 +9,7 @@ from tests.run.process import ROOT, call, report, side_by_side, tool_env, tracke
 from tests.run.pythons import CONTROLLER
 from tests.run.report import Tally
 from tests.run.sanity import COPY, copy_collection, run_sanity
+from tests.setup.cache import CACHE
 
 __all__ = ("run",)
 
@@ -55,7 +56,7 @@ def _tool(name: str, *argv: str, **env: str) -> Callable[[], Tally]:
 
 def _mypy(version: str) -> list[str]:
     # one cache a version: the two would otherwise throw each other's away
-    return ["mypy", "--python-version", version, "--cache-dir", f"build/mypy/{version}"]
+    return ["mypy", "--python-version", version, "--cache-dir", str(CACHE / "mypy" / version)]
 
 
 def _mypy_controller() -> Tally:
@@ -75,7 +76,14 @@ def _mypy_images() -> Tally:
     python = env_python()
     if python is None:
         return Tally(notes=("no Python of the images here, their code was not type-checked",))
-    flags = ["--config-file", "images/mypy.ini", "--cache-dir", "build/mypy/images", "--python-executable", str(python)]
+    flags = [
+        "--config-file",
+        "images/mypy.ini",
+        "--cache-dir",
+        str(CACHE / "mypy/images"),
+        "--python-executable",
+        str(python),
+    ]
     inside = ("images/**/*.py", "roles/*/files/*.py", "molecule/*/files/*.py", ":!molecule/shared")
     own = [str(path) for path in tracked_files(*inside)]
     return _tool("mypy of image code", "mypy", *flags, *own)()

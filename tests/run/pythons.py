@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.run.process import ROOT
-from tests.run.report import say
+from tests.setup.environments import environment
+from tests.setup.packages import SetupError
 
 __all__ = ("CONTROLLER", "NODE_PYTHONS", "find_python", "make_env")
 
@@ -32,25 +31,8 @@ def find_python(version: str) -> Path | None:
 
 
 def make_env(name: str, python: Path, requirements: list[Path]) -> Path:
-    """A virtual environment under build/venvs, made anew when what it should hold has changed. Returns its Python."""
-    wanted = "".join(f"{file.name}\n{file.read_text()}" for file in requirements)
-    digest = hashlib.sha256(f"{python}\n{ROOT}\n{wanted}".encode()).hexdigest()[:16]
-    path = ROOT / f"build/venvs/{name}-{digest}"
-    if not path.exists():
-        for old in path.parent.glob(f"{name}-*"):
-            shutil.rmtree(old)
-        say(f"             installing the Python environment {path.relative_to(ROOT)}")
-        making = path.with_name(f"{path.name}.new")
-        shutil.rmtree(making, ignore_errors=True)
-        # pip writes absolute paths into scripts only; nothing here runs a script, so the rename does no harm
-        _run([str(python), "-m", "venv", str(making)])
-        files = [f"--requirement={file}" for file in requirements]
-        _run([str(making / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *files])
-        making.rename(path)
-    return path / "bin/python"
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}")
+    """The Python of an environment that holds these requirements."""
+    try:
+        return environment(name, str(python), requirements) / "bin/python"
+    except SetupError as exc:
+        sys.exit(str(exc))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,12 +10,13 @@ from pathlib import Path
 from tests.run.process import ROOT, VENV, call, report, tool_env, tracked_files
 from tests.run.pythons import CONTROLLER, NODE_PYTHONS, find_python
 from tests.run.report import Tally
+from tests.setup.cache import CACHE
 
 __all__ = ("COPY", "copy_collection", "run_sanity", "sanity_tally")
 
 COPY = ROOT / "build/sanity/ansible_collections/airgap/mlops"
 # Each of its tests makes a virtual environment of its own pins, kept below HOME.
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "airgap-mlops/sanity"
+KEPT = CACHE / "sanity"
 # ansible-test fetches a script that installs pip from a host of its own, which is no package registry. What Python
 # brings along does the same, and the packages then come from the registry.
 BOOTSTRAP = "import ensurepip\n\nensurepip.bootstrap()\n"
@@ -43,12 +43,12 @@ def copy_collection(target: Path) -> None:
 
 def run_sanity() -> Tally:
     bootstrap = _bootstrap_name()
-    script = CACHE / ".ansible/test/cache" / bootstrap
+    script = KEPT / ".ansible/test/cache" / bootstrap
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(BOOTSTRAP)
     missing = [version for version in NODE_PYTHONS if not _offer(version)]
     path = f"{_pythons()}:{VENV / 'bin'}:/usr/local/bin:/usr/bin:/bin"
-    env = tool_env(HOME=str(CACHE), PATH=path)
+    env = tool_env(HOME=str(KEPT), PATH=path)
     del env["ANSIBLE_CONFIG"]
     done = call("ansible-test sanity", ["ansible-test", "sanity", "--color", "no"], env=env, cwd=COPY, patient=True)
     report("lint", done)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tests.setup.environments import environment, link
 from tests.setup.packages import SetupError, install_packages
-from tests.setup.venv import install_requirements, make_venv
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTION = ROOT / "build/collections/ansible_collections/airgap/mlops"
@@ -35,12 +35,13 @@ def main() -> int:
         return 1
     try:
         install_packages(ROOT / "tests/setup/debian-packages.txt")
-        venv = make_venv(ROOT / "build/venv")
-        install_requirements(
-            venv,
-            requirements=[ROOT / "requirements.txt", ROOT / "tests/requirements.txt"],
-            constraints=ROOT / "tests/constraints.txt",
+        controller = environment(
+            "controller",
+            sys.executable,
+            [ROOT / "requirements.txt", ROOT / "tests/requirements.txt"],
+            [ROOT / "tests/constraints.txt"],
         )
+        link(ROOT / "build/venv", controller)
         link_collection()
     except SetupError as exc:
         print(f"setup: {exc}", file=sys.stderr)

@@ -147,6 +147,13 @@ def test_every_room_is_on_the_map() -> None:
     assert [place for place in sorted(places) if not any(fnmatch.fnmatch(place, room) for room in rooms)] == []
 
 
+@pytest.mark.parametrize("path", tracked_files("*requirements*.txt", "tests/constraints.txt"), ids=str)
+def test_requirements_are_pinned(path: pathlib.Path) -> None:
+    lines = [line.strip() for line in (ROOT / path).read_text().splitlines()]
+    loose = [line for line in lines if line and not re.match(r"#|--hash=|[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S", line)]
+    assert loose == []
+
+
 def test_pages_pin_what_is_tested() -> None:
     pins = (ROOT / "requirements.txt").read_text() + (ROOT / "tests/requirements.txt").read_text()
     tested = dict(re.findall(r"^([\w-]+)==(\S+)$", pins, re.MULTILINE))
