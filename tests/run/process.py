@@ -33,6 +33,7 @@ class Done:
     rc: int
     seconds: float
     log: Path
+    cpu: float = 0.0  # seconds of processors of all that it started and waited for, so of no node and no server
 
     @property
     def output(self) -> str:
@@ -90,14 +91,15 @@ def call(
                 out.flush()
                 if on_line:
                     on_line(line.rstrip("\n"))
-            rc = child.wait()
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
         except BaseException:
             os.killpg(child.pid, signal.SIGTERM)
             child.wait()
             raise
         finally:
             _children.discard(child)
-    return Done(name, rc, time.monotonic() - started, log)
+    return Done(name, child.returncode, time.monotonic() - started, log, usage.ru_utime + usage.ru_stime)
 
 
 def _give_way(pid: int) -> None:
@@ -127,7 +129,9 @@ def stop_all() -> None:
 
 def report(kind: str, done: Done, *, tail: int = 80) -> None:
     """The one line of a step, and why it failed."""
-    say(f"{kind:12} {done.name:44} {'ok' if done.rc == 0 else 'FAILED':7} {clock(done.seconds):>10}")
+    say(
+        f"{kind:12} {done.name:44} {'ok' if done.rc == 0 else 'FAILED':7} {clock(done.seconds):>10} {clock(done.cpu):>10} of CPU"
+    )
     if done.rc != 0:
         lines = done.output.splitlines()
         if len(lines) > tail:
