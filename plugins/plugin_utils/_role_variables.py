@@ -19,6 +19,7 @@ __all__ = ("Options", "missing_options", "read_options", "unknown_names", "value
 
 # Of every role that was asked for: its options by name.
 Options = t.Mapping[str, t.Mapping[str, t.Any]]
+_NESTED = {"list": "list", "dict": "mapping"}
 
 
 def read_options(roles_dir: Path, roles: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
@@ -58,6 +59,10 @@ def missing_options(options: Options, names: t.Collection[str]) -> list[str]:
 
 def value_problems(name: str, spec: t.Mapping[str, t.Any], value: t.Any) -> list[str]:
     """Why a role would refuse this value of its option. Of one that is secret only its name is told."""
+    kind = _NESTED.get(spec.get("type", "str"))
+    if kind and isinstance(value, str):
+        # a module would take it apart, but templates and loops meet it as it is
+        return [f"{name}: it is text, and has to be a {kind}; on the command line write it as -e '{{\"{name}\": …}}'"]
     result = ArgumentSpecValidator({name: dict(spec)}).validate({name: value}, validate_role_argument_spec=True)
     if result.error_messages and spec.get("no_log"):
         return [f"{name} has a value that is no {spec.get('type', 'str')}"]

@@ -62,6 +62,7 @@ VALUES = [
     pytest.param("minio_buckets", [{"nmae": "a"}], "nmae. Supported parameters include", id="a misspelt key"),
     pytest.param("minio_buckets", [{"quota": 1}], "missing required arguments: name", id="a missing key"),
     pytest.param("minio_buckets", [{"name": "a", "quota": "much"}], "unable to convert to int", id="a bad type"),
+    pytest.param("minio_buckets", '[{"name": "a"}]', """write it as -e '{"minio_buckets": …}'""", id="a list as text"),
     pytest.param("redis_maxmemory_policy", "lru", "must be one of: allkeys-lru, noeviction", id="a bad choice"),
 ]
 
@@ -76,9 +77,10 @@ def test_values(name: str, value: object, message: str) -> None:
 
 
 def test_a_secret_value_is_not_told() -> None:
-    assert value_problems("minio_token", OPTIONS["minio"]["minio_token"], "hidden") == [
+    assert value_problems("minio_token", OPTIONS["minio"]["minio_token"], ["hidden"]) == [
         "minio_token has a value that is no dict"
     ]
+    assert "hidden" not in "".join(value_problems("minio_token", OPTIONS["minio"]["minio_token"], "hidden"))
 
 
 def test_the_roles_of_the_collection_can_be_read() -> None:
