@@ -128,11 +128,11 @@ def kill(node: Node) -> None:
         text = cluster.kubectl("get", "pods", "-l", "app.kubernetes.io/name=gateway", "-o", "json")
         return t.cast("list[Answer]", json.loads(text)["items"])
 
-    def restarts() -> int:
-        return sum(one["restartCount"] for pod in pods() for one in pod["status"].get("containerStatuses", []))
+    def restarts(of: list[Answer]) -> int:
+        return sum(one["restartCount"] for pod in of for one in pod["status"].get("containerStatuses", []))
 
-    before = restarts()
-    uid = pods()[0]["metadata"]["uid"].replace("-", "[-_]")
+    before = pods()
+    uid = before[0]["metadata"]["uid"].replace("-", "[-_]")
     script = (
         f'for p in /proc/[0-9]*; do grep -qs "{uid}" "$p/cgroup" || continue; '
         'tr "\\0" " " < "$p/cmdline" | grep -q "gateway serve" && kill -9 "${p#/proc/}"; done; true'
@@ -140,7 +140,7 @@ def kill(node: Node) -> None:
     done = node.execute("sh", "-c", script)
     if done.returncode != 0:
         raise DemoError(f"the gateway's process on node {node.name} was not killed: {done.stderr}")
-    until("the restart of the gateway's container", lambda: restarts() > before, 60)
+    until("the restart of the gateway's container", lambda: restarts(pods()) > restarts(before), 60)
 
 
 def _answers(gateway: Gateway, row: Answer) -> bool:
