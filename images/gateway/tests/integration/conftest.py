@@ -6,22 +6,18 @@ import contextlib
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 import time
 import typing as t
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import redis
+from mlflow_server import MlflowServer, free_port
 
 READY_SECONDS = 30
-MLFLOW_SECONDS = 180  # its first start makes 65 tables
 
 
 @dataclass
@@ -72,13 +68,8 @@ class RedisServer:
         return client
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
+@contextlib.contextmanager
+def running_redis() -> Iterator[RedisServer]:
     program = os.environ.get("TEST_REDIS_SERVER") or shutil.which("valkey-server") or shutil.which("redis-server")
     assert program, "no server to test with: set TEST_REDIS_SERVER, or run `make integration`"
     server = RedisServer(program, free_port())
@@ -89,6 +80,12 @@ def redis_server() -> Iterator[RedisServer]:
         server.stop()
 
 
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    with running_redis() as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def variables() -> dict[str, t.Any]:
     """What the runner knows of its servers."""
@@ -97,55 +94,9 @@ def variables() -> dict[str, t.Any]:
     return t.cast(dict[str, t.Any], json.loads(Path(path).read_text()))
 
 
-@dataclass
-class MlflowServer:
-    """MLflow's own server, which a test may stop and start again: what it stores is in its folder."""
-
-    folder: Path
-    port: int
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        settings = {
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "DO_NOT_TRACK": "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        }
-        stores = [
-            "--backend-store-uri",
-            f"sqlite:///{self.folder}/mlflow.db",
-            "--artifacts-destination",
-            f"{self.folder}/artifacts",
-        ]
-        address = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *stores, *address],
-                env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        deadline = time.monotonic() + MLFLOW_SECONDS
-        while True:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=2) as answer:  # noqa: S310
-                if answer.status == 200:
-                    return
-            assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
-            assert time.monotonic() < deadline, "MLflow did not start"
-            time.sleep(0.3)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGTERM)  # its workers too
-            self.process.wait(READY_SECONDS)
-            self.process = None
-
-
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"), free_port())
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"), f"http://127.0.0.1:{free_port()}")
     server.start()
     try:
         yield server

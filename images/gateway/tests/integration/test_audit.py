@@ -20,6 +20,7 @@ import psycopg
 import pytest
 import sklearn.metrics
 from mlflow import MlflowClient
+from mlflow_server import MlflowServer
 
 from gateway.audit import job
 from gateway.audit.decisions import LeftOut, Window, read_decisions
@@ -164,7 +165,7 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, mlflow_server: t.Any, database: AuditDatabase, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(tmp_path: Path, mlflow_server: MlflowServer, database: AuditDatabase, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     return Site(tmp_path, mlflow_server.url, database)

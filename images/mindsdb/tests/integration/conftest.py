@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from engine_servers import MindsDB, MLflow, connection
+from engine_servers import MindsDB, connection
 from engine_tables import progression
+from mlflow_server import MlflowServer
 
 
 @pytest.fixture(scope="session")
@@ -24,11 +25,11 @@ def variables() -> dict[str, t.Any]:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(variables: dict[str, t.Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
-    server = MLflow(variables["mindsdb_mlflow_uri"], tmp_path_factory.mktemp("mlflow"))
+def mlflow_server(variables: dict[str, t.Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"), variables["mindsdb_mlflow_uri"])
     server.start()
     before = os.environ.get("MLFLOW_TRACKING_URI")
-    os.environ["MLFLOW_TRACKING_URI"] = server.uri
+    os.environ["MLFLOW_TRACKING_URI"] = server.url
     yield server
     server.stop()
     os.environ.pop("MLFLOW_TRACKING_URI")
@@ -58,7 +59,7 @@ def patients(variables: dict[str, t.Any]) -> str:
 
 
 @pytest.fixture(scope="session")
-def mindsdb(variables: dict[str, t.Any], mlflow_server: MLflow, patients: str) -> MindsDB:
+def mindsdb(variables: dict[str, t.Any], mlflow_server: MlflowServer, patients: str) -> MindsDB:
     server = MindsDB(variables["mindsdb_url"], variables["mindsdb_username"], variables["mindsdb_password"])
     parameters = {
         "host": variables["postgres_host"], "port": variables["postgres_port"], "user": variables["postgres_user"],

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import psycopg
 import pytest
-from engine_servers import MindsDB, MLflow, connection
+from engine_servers import MindsDB, connection
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec
+from mlflow_server import MlflowServer
 
 from tabular_handler.columns import describe_columns, encode, find_columns
 from tabular_handler.options import Options
@@ -86,9 +87,9 @@ def test_rows_over_http_give_the_same(mindsdb: MindsDB, model: str, variables: d
 
 
 def test_what_describe_and_mlflow_say(
-    mindsdb: MindsDB, model: str, variables: dict[str, t.Any], mlflow_server: MLflow
+    mindsdb: MindsDB, model: str, variables: dict[str, t.Any], mlflow_server: MlflowServer
 ) -> None:
-    client = MlflowClient(mlflow_server.uri)
+    client = MlflowClient(mlflow_server.url)
     said = [mindsdb.describe(f"decline.{version}") for version in (1, 2)]
     assert [row["algorithm"] for row in said] == ["linear", "boosting"]
     assert int(said[1]["mlflow_version"]) == int(said[0]["mlflow_version"]) + 1
@@ -136,8 +137,8 @@ def publish(client: MlflowClient, folder: Path, factor: float) -> None:
     client.set_registered_model_alias("scaled", "champion", str(logged.registered_model_version))
 
 
-def test_a_model_of_the_registry_by_its_alias(mindsdb: MindsDB, mlflow_server: MLflow, tmp_path: Path) -> None:
-    client = MlflowClient(mlflow_server.uri)
+def test_a_model_of_the_registry_by_its_alias(mindsdb: MindsDB, mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    client = MlflowClient(mlflow_server.url)
     publish(client, tmp_path, 2)
     mindsdb.sql("DROP MODEL IF EXISTS scaled")
     mindsdb.sql("CREATE MODEL scaled PREDICT weight USING engine = 'tabular', model = 'models:/scaled@champion'")
@@ -208,7 +209,7 @@ def test_rows_that_cannot_be_asked_about(
     assert "Traceback" not in str(caught.value)
 
 
-def test_mlflow_is_away(mindsdb: MindsDB, model: str, mlflow_server: MLflow) -> None:
+def test_mlflow_is_away(mindsdb: MindsDB, model: str, mlflow_server: MlflowServer) -> None:
     """The last test. A training that fails leaves the model as it was."""
     mindsdb.sql("DROP MODEL IF EXISTS late")
     mlflow_server.stop()

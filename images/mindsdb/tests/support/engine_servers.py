@@ -1,50 +1,18 @@
-"""A real MindsDB, asked over HTTP, and an MLflow that a test may stop."""
+"""A real MindsDB, asked over HTTP."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 import typing as t
-from pathlib import Path
 
 import psycopg
 import requests
 
-__all__ = ("MLflow", "MindsDB", "connection")
+__all__ = ("MindsDB", "connection")
 
-MLFLOW_SECONDS = 180  # its first start makes 65 tables
 TRAINING_SECONDS = 180
 
 Rows = list[dict[str, t.Any]]
-
-
-class MLflow:
-    """A server on the address that MindsDB was started with."""
-
-    def __init__(self, uri: str, folder: Path) -> None:
-        self.uri, self.folder = uri, folder
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        store = ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--workers", "1"]
-        store += ["--artifacts-destination", str(self.folder / "artifacts")]
-        host, port = self.uri.removeprefix("http://").split(":")
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", port, *store],
-                env=env, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        wait_for(lambda: requests.get(f"{self.uri}/health", timeout=5).ok, MLFLOW_SECONDS, "MLflow")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
 
 
 class MindsDB:

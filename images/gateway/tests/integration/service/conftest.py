@@ -5,27 +5,21 @@ A start takes seconds, so tests share one gateway (`gateway`) unless they stop i
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ..conftest import RedisServer
-from .processes import Gateway, MindsDB, MLflow, free_port
+from ..conftest import RedisServer, running_redis
+from .processes import Gateway, MindsDB
 
 Make = Callable[..., Gateway]
 
 
 @pytest.fixture(scope="module")
 def redis_of_all() -> Iterator[RedisServer]:
-    program = os.environ.get("TEST_REDIS_SERVER") or shutil.which("valkey-server") or shutil.which("redis-server")
-    assert program, "no server to test with: set TEST_REDIS_SERVER, or run `make integration`"
-    server = RedisServer(program, free_port())
-    server.start()
-    yield server
-    server.stop()
+    with running_redis() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +75,6 @@ def make_gateway(tmp_path: Path, cache: RedisServer, mindsdb: MindsDB) -> Iterat
     yield another
     for gateway in made:
         gateway.end()
-
-
-@pytest.fixture(scope="session")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
-    server = MLflow(tmp_path_factory.mktemp("mlflow"))
-    server.start()
-    yield server
-    server.stop()
 
 
 def make(folder: Path, cache: RedisServer, mindsdb: MindsDB, **env: str) -> Gateway:

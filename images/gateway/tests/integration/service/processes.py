@@ -1,4 +1,4 @@
-"""The gateway and MLflow as processes of their own, and a MindsDB that misbehaves on demand."""
+"""The gateway as a process of its own, and a MindsDB that misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import socketserver
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import httpx
 import yaml
+from mlflow_server import free_port
 
 READY_SECONDS = 300  # of a machine that does much else
 SOURCE = Path(__file__).parents[3] / "src"
@@ -53,11 +53,6 @@ def wait_for(ready: Callable[[], object], what: str, seconds: float = READY_SECO
     while not ready():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class MindsDB:
@@ -150,59 +145,6 @@ class MindsDB:
 
     def _answer(self, rows: list[dict[str, t.Any]]) -> t.Any:
         return [{**row, "income": f">{row['hours']}K by {self.version}"} for row in rows]
-
-
-class MLflow:
-    """The real server, on a SQLite file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        env = {
-            **os.environ,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "DO_NOT_TRACK": "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        }
-        options = [
-            f"--backend-store-uri=sqlite:///{self.folder}/mlflow.db",
-            f"--artifacts-destination={self.folder}/artifacts",
-        ]
-        command = [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            *options,
-            "--workers=1",
-            "--host=127.0.0.1",
-            f"--port={self.port}",
-        ]
-        with (self.folder / "mlflow.log").open("ab") as log:
-            # a session of its own: it starts a worker, which must end with it
-            self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
-        try:
-            wait_for(self._ready, f"MLflow did not start: see {self.folder}/mlflow.log")
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        if self._process:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            self._process.wait(60)
-            self._process = None
-
-    def _ready(self) -> bool:
-        assert self._process
-        assert self._process.poll() is None, (self.folder / "mlflow.log").read_text()[-2000:]
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/health", timeout=2).status_code == 200
-        return False
 
 
 class Gateway:

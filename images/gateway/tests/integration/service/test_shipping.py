@@ -16,13 +16,14 @@ import mlflow as sdk
 import psycopg
 import pytest
 from mlflow import MlflowClient
+from mlflow_server import MlflowServer
 
 from gateway.anonymise import derive
 from gateway.audit.facts import SCHEMA
 from gateway.sealing import Seal
 
 from .conftest import Make
-from .processes import ROW, Gateway, MLflow, wait_for
+from .processes import ROW, Gateway, wait_for
 
 FAST = {"GATEWAY_SHIP_SECONDS": "0.1"}
 
@@ -32,10 +33,10 @@ def ask(gateway: Gateway, count: int) -> list[str]:
     return [prediction["decision_id"] for prediction in answer.json()["predictions"]]
 
 
-def traces(mlflow: MLflow, *, client: str) -> list[t.Any]:
+def traces(mlflow_server: MlflowServer, *, client: str) -> list[t.Any]:
     """By MLflow's own client, which shares nothing with the gateway's way in."""
-    sdk.set_tracking_uri(mlflow.url)
-    api = MlflowClient(mlflow.url)
+    sdk.set_tracking_uri(mlflow_server.url)
+    api = MlflowClient(mlflow_server.url)
     experiment = api.get_experiment_by_name("decisions")
     if experiment is None:
         return []
@@ -60,11 +61,11 @@ def named(gateway: Gateway, name: str) -> Gateway:
     return gateway
 
 
-def test_a_decision_becomes_one_trace_with_all_that_matters(make_gateway: Make, mlflow: MLflow) -> None:
-    gateway = named(make_gateway(MLFLOW_TRACKING_URI=mlflow.url, **FAST), "one").start()
+def test_a_decision_becomes_one_trace_with_all_that_matters(make_gateway: Make, mlflow_server: MlflowServer) -> None:
+    gateway = named(make_gateway(MLFLOW_TRACKING_URI=mlflow_server.url, **FAST), "one").start()
     [ident] = ask(gateway, 1)
     wait_for(lambda: gateway.metric("gateway_decisions_unshipped") == 0, "it does not arrive", 30)
-    [trace] = traces(mlflow, client="one")
+    [trace] = traces(mlflow_server, client="one")
     shown = gateway.get(f"/v1/decisions/{ident}").json()
     assert trace.info.trace_id == "tr-" + ident.replace("-", "")
     assert shown["trace"] == "stored"
@@ -79,25 +80,27 @@ def test_a_decision_becomes_one_trace_with_all_that_matters(make_gateway: Make, 
     assert abs(trace.info.execution_time_ms - shown["latency_ms"]) <= 1
 
 
-def test_mlflow_away_loses_nothing_and_a_kill_between_makes_no_second(make_gateway: Make, mlflow: MLflow) -> None:
+def test_mlflow_away_loses_nothing_and_a_kill_between_makes_no_second(
+    make_gateway: Make, mlflow_server: MlflowServer
+) -> None:
     gateway = named(make_gateway(MLFLOW_TRACKING_URI="http://127.0.0.1:9", **FAST), "away").start()
     expected = ask(gateway, 300)
     time.sleep(0.5)
     assert gateway.metric("gateway_decisions_unshipped") == 300
     assert gateway.metric('gateway_shipping_errors_total{target="mlflow"}') > 0
     gateway.stop(signal.SIGKILL)
-    gateway.start(MLFLOW_TRACKING_URI=mlflow.url, GATEWAY_SHIP_BATCH="50")
+    gateway.start(MLFLOW_TRACKING_URI=mlflow_server.url, GATEWAY_SHIP_BATCH="50")
     wait_for(lambda: gateway.metric("gateway_decisions_unshipped") < 300, "nothing arrives", 60)
     gateway.stop(signal.SIGKILL)  # perhaps after MLflow had a batch, and before the gateway noted that
     gateway.start()
     wait_for(lambda: gateway.metric("gateway_decisions_unshipped") == 0, "not all arrive", 90)
-    found = [trace.info.tags["decision_id"] for trace in traces(mlflow, client="away")]
+    found = [trace.info.tags["decision_id"] for trace in traces(mlflow_server, client="away")]
     assert sorted(found) == sorted(expected)
 
 
-def test_a_fault_of_mlflows_database_parks_nothing(make_gateway: Make, mlflow: MLflow) -> None:
-    gateway = named(make_gateway(MLFLOW_TRACKING_URI=mlflow.url, **FAST), "fault").start()
-    with contextlib.closing(sqlite3.connect(mlflow.folder / "mlflow.db", timeout=60)) as store:
+def test_a_fault_of_mlflows_database_parks_nothing(make_gateway: Make, mlflow_server: MlflowServer) -> None:
+    gateway = named(make_gateway(MLFLOW_TRACKING_URI=mlflow_server.url, **FAST), "fault").start()
+    with contextlib.closing(sqlite3.connect(mlflow_server.folder / "mlflow.db", timeout=60)) as store:
         with store:  # reads go on, and MLflow calls it a bad request
             store.execute("CREATE TRIGGER fault BEFORE INSERT ON spans BEGIN SELECT RAISE(ABORT, 'a fault'); END")
         try:
@@ -109,13 +112,13 @@ def test_a_fault_of_mlflows_database_parks_nothing(make_gateway: Make, mlflow: M
             with store:
                 store.execute("DROP TRIGGER fault")
     wait_for(lambda: gateway.metric("gateway_decisions_unshipped") == 0, "they do not arrive", 120)
-    found = [trace.info.tags["decision_id"] for trace in traces(mlflow, client="fault")]
+    found = [trace.info.tags["decision_id"] for trace in traces(mlflow_server, client="fault")]
     assert sorted(found) == sorted(expected)
     assert "stays here" not in gateway.log.read_text()
 
 
-def test_what_is_no_longer_here_is_read_from_mlflow(make_gateway: Make, mlflow: MLflow) -> None:
-    gateway = named(make_gateway(MLFLOW_TRACKING_URI=mlflow.url, **FAST), "gone").start()
+def test_what_is_no_longer_here_is_read_from_mlflow(make_gateway: Make, mlflow_server: MlflowServer) -> None:
+    gateway = named(make_gateway(MLFLOW_TRACKING_URI=mlflow_server.url, **FAST), "gone").start()
     [ident] = ask(gateway, 1)
     here = gateway.get(f"/v1/decisions/{ident}").json()
     wait_for(lambda: gateway.metric("gateway_decisions_unshipped") == 0, "it does not arrive", 30)
