@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from gateway.entry import MAX_ENTRY_BYTES, Entry
+from gateway.kept_connections import KeptConnections
 
 __all__ = ("AsyncCacheStore", "CacheStore", "CacheUnavailable", "connect", "connect_async", "spread")
 
@@ -103,6 +104,7 @@ class CacheStore:
 class AsyncCacheStore:
     def __init__(self, client: redis.asyncio.Redis, secret: bytes = b"") -> None:
         self._client = client
+        self._kept = KeptConnections(client)
         self._secret = secret
 
     async def get_many(self, keys: Sequence[str]) -> list[Entry | None]:
@@ -111,19 +113,12 @@ class AsyncCacheStore:
             return []
         try:
             if len(keys) == 1:
-                return _entries(keys, [await self._get(keys[0])], self._secret)
+                return _entries(keys, [await self._kept.getrange(keys[0], MAX_ENTRY_BYTES)], self._secret)
             async with self._client.pipeline(transaction=False) as pipeline:
                 _read(pipeline, keys)
                 return _entries(keys, await pipeline.execute(raise_on_error=False), self._secret)
         except (redis.RedisError, OSError) as exc:
             raise _unavailable(exc) from exc
-
-    async def _get(self, key: str) -> object:
-        """One key without a pipeline, which takes as long to make as Redis to answer."""
-        try:
-            return await self._client.getrange(key, 0, MAX_ENTRY_BYTES)
-        except redis.ResponseError as exc:
-            return exc
 
     async def put_many(self, entries: Mapping[str, Entry], ttl: float) -> None:
         """Write entries that end after `ttl` seconds, give or take. What is too large for the cache is left out."""

@@ -9,9 +9,11 @@ import typing as t
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+import redis
 
 from gateway import AsyncPredictionCache, PredictionCache, connect, connect_async
 from gateway.cache import BadAnswerError
+from gateway.kept_connections import KeptConnections
 from gateway.store import AsyncCacheStore, CacheUnavailable
 
 from .conftest import RedisServer
@@ -221,5 +223,43 @@ def test_the_store_alone(redis_server: RedisServer) -> None:
                 await store.ping()
             with pytest.raises(CacheUnavailable, match="cannot be reached"):
                 await store.get_many(["x"])
+
+    asyncio.run(inside())
+
+
+def test_connections_that_redis_closed_are_made_anew(redis_server: RedisServer, model: Model) -> None:
+    async def test(cache: AsyncPredictionCache) -> None:
+        rows = [{"x": x} for x in range(5)]
+        await cache.predict_many("m", rows)
+        for _ in range(2):
+            got = await asyncio.gather(*(cache.predict("m", row) for row in rows))
+            assert [(p.cached, p.warning) for p in got] == [(True, None)] * 5
+            with redis_server.client() as client:
+                client.client_kill_filter(_type="normal", skipme=True)
+        assert (await cache.predict("m", rows[0])).cached
+
+    model.run(redis_server, test)
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(redis_server: RedisServer) -> None:
+    async def inside() -> None:
+        async with connect_async(redis_server.url, password=redis_server.password) as client:
+            kept = KeptConnections(client)
+            await client.mset({"a": "1", "b": "2"})
+            assert await kept.getrange("a", 10) == b"1"
+            for _ in range(3):
+                with redis_server.client() as other:
+                    other.client_pause(300)
+                stopped = asyncio.create_task(kept.getrange("a", 10))
+                await asyncio.sleep(0.1)
+                stopped.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await stopped
+                assert await kept.getrange("b", 10) == b"2"
+            assert len(client.connection_pool._in_use_connections) == 1, "those that failed are back in the pool"
+            with redis_server.client() as other:
+                other.lpush("list", "x")
+            assert isinstance(await kept.getrange("list", 10), redis.ResponseError)
+            assert await kept.getrange("a", 10) == b"1"
 
     asyncio.run(inside())
