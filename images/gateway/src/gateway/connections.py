@@ -6,6 +6,7 @@ import typing as t
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from gateway.one_write import OneWrite
 from gateway.problems import BadRequest, BodyTooSlow, Busy, GatewayError, HeadTooLarge, problem_response
 from gateway.uuid7 import uuid7
 
@@ -58,6 +59,8 @@ class Connection(HttpToolsProtocol):
         self._loose = 0
         self._expected()
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD":  # to which no body comes
+            self.cycle.transport = t.cast("asyncio.Transport", OneWrite(self.transport, self.cycle))
 
     def on_body(self, body: bytes) -> None:
         self._loose = 0
