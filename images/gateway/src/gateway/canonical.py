@@ -40,7 +40,6 @@ KEY_PREFIX = "pred:v1:"
 MAX_DEPTH = 8
 # Above this a double has no unit digits left, and a float is no integer that was written differently.
 _EXACT = 2**53
-_PLAIN = frozenset({str, int, float, bool, type(None)})
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 # Python refuses to write longer integers, and a model knows none beyond 64 bits.
 _MAX_INTEGER_BITS = 1024
@@ -70,8 +69,8 @@ def canonical_json(value: object) -> bytes:
 
 def settle(value: object, depth: int = MAX_DEPTH) -> t.Any:
     """The value in JSON's own types, each written in one way only."""
-    if type(value) in _PLAIN:
-        return settle_scalar(value)
+    if plain := _PLAIN.get(type(value)):
+        return plain(value)
     if isinstance(value, Mapping):
         return _settle_mapping(value, depth)
     if isinstance(value, list | tuple):
@@ -82,8 +81,8 @@ def settle(value: object, depth: int = MAX_DEPTH) -> t.Any:
 
 def settle_scalar(value: object) -> Scalar:
     """The same for a single value: what a column of a row holds."""
-    if value is None or value is True or value is False:
-        return value
+    if plain := _PLAIN.get(type(value)):
+        return plain(value)
     if isinstance(value, str):
         return _settle_text(value)
     if isinstance(value, int):
@@ -173,11 +172,23 @@ def _settle_numpy(value: t.Any) -> Scalar:
     return settle_scalar(item)
 
 
+def _as_it_is(value: bool | None) -> bool | None:
+    return value
+
+
 def _kind(value: object) -> str:
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
+# Nearly all values are of these very types, and found by one look.
+_PLAIN: dict[type, t.Callable[[t.Any], Scalar]] = {
+    str: _settle_text,
+    int: _settle_int,
+    float: _settle_float,
+    bool: _as_it_is,
+    type(None): _as_it_is,
+}
 # datetime stands before date, whose subclass it is.
 _OTHERS: tuple[tuple[type, t.Callable[[t.Any], Scalar]], ...] = (
     (decimal.Decimal, _settle_decimal),

@@ -43,7 +43,7 @@ class Entry:
         if not hmac.compare_digest(data[:_MAC], _mac(key, text, secret)):
             return None
         try:
-            document = json.loads(text, parse_constant=_refuse)
+            document = _DECODER.decode(text.decode("ascii"))
         except (ValueError, RecursionError):
             return None
         match document:
@@ -61,3 +61,6 @@ def _mac(key: str, text: bytes, secret: bytes) -> bytes:
 
 def _refuse(constant: str) -> t.NoReturn:
     raise ValueError(constant)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
