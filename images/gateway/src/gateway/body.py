@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 import orjson
+from starlette.requests import ClientDisconnect
 
 from gateway.audit.labels import label_text
 from gateway.problems import (
@@ -25,7 +26,7 @@ from gateway.problems import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from starlette.requests import Request
 
@@ -98,15 +99,18 @@ class BodyReader:
     async def take(self, request: Request) -> AsyncIterator[bytes]:
         """The body, while it may be worked on."""
         self._check(request)
-        with self._holding() as hold:
-            body = await self._within("The body did not arrive", self._stream(request, hold), BodyTooSlow)
+        body = bytearray()
+        try:
+            await self._within("The body did not arrive", self._fill(body, request), BodyTooSlow)
             if len(body) <= SMALL:
-                yield body
+                yield bytes(body)
                 return
             async with contextlib.AsyncExitStack() as stack:
                 turn = stack.enter_async_context(self._turns.take(len(body)))
                 await self._within("Other large requests were not done", turn, Busy)
-                yield body
+                yield bytes(body)
+        finally:
+            self._held -= len(body)
 
     def _check(self, request: Request) -> None:
         headers = request.headers
@@ -126,37 +130,27 @@ class BodyReader:
         except TimeoutError:
             raise error(f"{what} within {self.seconds:g} seconds: send it again.", retry_after=1) from None
 
-    async def _stream(self, request: Request, hold: t.Callable[[int], None]) -> bytes:
-        body = bytearray()
-        async for chunk in request.stream():
+    async def _fill(self, body: bytearray, request: Request) -> None:
+        """What `body` has is what is held for it, to whatever moment this comes."""
+        more = True
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk = message.get("body", b"")
             if len(body) + len(chunk) > self.max_bytes:
                 raise self._too_large()
-            hold(len(chunk))
-            body += chunk
-        return bytes(body)
-
-    @contextlib.contextmanager
-    def _holding(self) -> Iterator[t.Callable[[int], None]]:
-        held = 0
-
-        def hold(size: int) -> None:
-            nonlocal held
-            if self._held + size > self.max_sum:
+            if self._held + len(chunk) > self.max_sum:
                 raise Busy("Too many large requests at once: try again.", retry_after=1)
-            self._held += size
-            held += size
-
-        try:
-            yield hold
-        finally:
-            self._held -= held
+            self._held += len(chunk)
+            body += chunk
+            more = message.get("more_body", False)
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"A body may have {self.max_bytes} bytes: send fewer rows in one request.")
 
 
-@dataclasses.dataclass(frozen=True)
-class PredictionRequest:
+class PredictionRequest(t.NamedTuple):
     model: str
     rows: list[dict[str, t.Any]]
 

@@ -77,24 +77,23 @@ def _answered(route: str, *, key: bool = True) -> Callable[[Callable[..., Awaita
             started = time.perf_counter()
             parts: Parts = request.app.state.parts
             given = request.headers.get("x-request-id", "")
-            caller = Caller("", given if REQUEST_ID.fullmatch(given) else uuid7(), started, parts)
+            request_id = given if REQUEST_ID.fullmatch(given) else uuid7()
             parts.running += 1
             try:
                 if key:
-                    caller = Caller(_client(parts, request), caller.request_id, started, parts)
+                    request.state.caller = Caller(_client(parts, request), request_id, started, parts)
                     if parts.running > parts.settings.max_requests:
                         raise Busy(
                             f"{parts.settings.max_requests} requests are being answered: try again.", retry_after=1
                         )
-                request.state.caller = caller
                 response = await endpoint(request, **values)
-                response.headers["x-request-id"] = caller.request_id
+                response.headers["x-request-id"] = request_id
             except GatewayError as exc:
-                response = problem_response(exc, caller.request_id)
+                response = problem_response(exc, request_id)
             except ClientDisconnect:
                 response = Response(status_code=499)  # nobody reads it; the metrics do
             except Exception as exc:  # noqa: BLE001 - the last one to see it
-                response = _bug(exc, caller)
+                response = _bug(exc, request_id)
             finally:
                 parts.running -= 1
             parts.metrics.answered(route, response.status_code, started)
@@ -112,9 +111,9 @@ def _client(parts: Parts, request: Request) -> str:
     return client
 
 
-def _bug(exc: Exception, caller: Caller) -> Response:
-    _log.error("request %s failed with %s at %s", caller.request_id, type(exc).__name__, where(exc))
-    return problem_response(GatewayError("See the gateway's log at this request's id."), caller.request_id)
+def _bug(exc: Exception, request_id: str) -> Response:
+    _log.error("request %s failed with %s at %s", request_id, type(exc).__name__, where(exc))
+    return problem_response(GatewayError("See the gateway's log at this request's id."), request_id)
 
 
 def _json(content: t.Any, status: int = 200) -> Response:

@@ -46,16 +46,14 @@ class Load(t.Protocol):
     def running(self) -> int: ...
 
 
-@dataclasses.dataclass(frozen=True)
-class Caller:
+class Caller(t.NamedTuple):
     client: str
     request_id: str
     started: float  # time.perf_counter() when the request came
     load: Load
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
+class Answer(t.NamedTuple):
     body: bytes
     cache_status: str  # the Cache-Status header (RFC 9211)
 
