@@ -81,7 +81,8 @@ def _change(rule: Keep | Hash | Generalise | Text, site_key: bytes) -> _Change:
         from gateway import recognizers  # noqa: PLC0415 - see the first lines
 
         scrubber = recognizers.TextScrubber(rule)
-        return lambda value: scrubber(_text(value, recognizers.MAX_TEXT))
+        # settled again: what stands behind a <PERSON> may make one character with its >
+        return lambda value: settle_scalar(scrubber(_text(value, recognizers.MAX_TEXT)))
     return lambda value: value
 
 

@@ -258,10 +258,15 @@ class AsyncPredictionCache(_Common):
     async def predict(self, model: str, row: Row) -> Prediction:
         return (await self.predict_many(model, [row]))[0]
 
-    async def predict_many(self, model: str, rows: Sequence[Row], *, version: str | None = None) -> list[Prediction]:
-        """One prediction a row, in the order of the rows, by this version of the model or by the active one."""
+    async def predict_many(
+        self, model: str, rows: Sequence[Row], *, version: str | None = None, settled: bool = False
+    ) -> list[Prediction]:
+        """One prediction a row, in the order of the rows, by this version of the model or by the active one.
+
+        `settled`: the rows are anonymised and settled already.
+        """
         version = version or await self._version_of(model)
-        keys, whole = self._flight(model, version, self._request(model, rows))
+        keys, whole = self._flight(model, version, rows if settled else self._request(model, rows))
         if self._flying.keys().isdisjoint(whole.rows):
             # mostly all is there, and needs no task of its own; a flight looks again, so nothing is asked for twice
             found, _ = await self._look_up(whole)

@@ -126,7 +126,7 @@ class PredictionService:
             raise RowsRefused("Some values are not what the model takes: see errors.", errors=faults[:MAX_FAULTS])
         try:
             predictions = await self._cache.predict_many(
-                model.policy.name, [fitting.take(row) for row in rows], version=fitted.key
+                model.policy.name, [fitting.take(row) for row in rows], version=fitted.key, settled=True
             )
         except BadAnswerError as exc:
             raise MindsDBWrong(f"MindsDB's answer cannot be used: {exc}.") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import decimal
 import hashlib
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.anonymise import MAX_TEXT, Anonymiser, RowError, derive
-from gateway.canonical import prediction_key
+from gateway.canonical import prediction_key, settle
 from gateway.policy import ModelPolicy, PolicyError
 
 KEY = bytes(range(32))
@@ -152,6 +153,19 @@ def test_a_row_is_changed_or_refused_and_always_alike(value: object, rule: objec
             return str(exc)
 
     assert outcome() == outcome()
+
+
+@given(SCALARS, st.sampled_from(["keep", "hash", bins(0, 10), MONTH, PREFIX]))
+def test_a_changed_row_is_settled(value: object, rule: object) -> None:
+    """The service makes keys of it as it is."""
+    with contextlib.suppress(RowError):
+        row = anonymiser(rule)({"x": value})
+        assert repr(settle(row)) == repr(row)
+
+
+def test_what_stands_behind_a_kind_does_not_change_its_mark() -> None:
+    row = anonymiser({"action": "text", "names": ["Nowak"]})({"x": "Nowak\u0338"})
+    assert settle(row) == row
 
 
 @given(
