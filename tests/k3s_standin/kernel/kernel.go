@@ -45,10 +45,12 @@ func Look(root fs.FS, path string) []Result {
 		}
 		add(feature.name, feature.there || h.module(feature.module), found)
 	}
-	nft := slices.ContainsFunc(strings.Split(path, ":"), func(dir string) bool {
-		return dir != "" && h.exists(strings.Trim(dir, "/")+"/nft")
-	})
-	add("program nft", nft, "on PATH")
+	for _, name := range []string{"iptables", "ipset"} {
+		there := slices.ContainsFunc(strings.Split(path, ":"), func(dir string) bool {
+			return dir != "" && h.exists(strings.Trim(dir, "/")+"/"+name)
+		})
+		add("program "+name, there, "on PATH")
+	}
 	swap := Result{Name: "swap", Found: "off", Good: true}
 	if strings.Count(h.read("proc/swaps"), "\n") > 1 {
 		swap = Result{Name: "swap", Found: "in use"}

@@ -18,7 +18,8 @@ func good() fstest.MapFS {
 		"proc/sys/net/netfilter/nf_conntrack_max":     "262144\n",
 		"proc/sys/kernel/osrelease":                   "6.1.0-1-amd64\n",
 		"proc/swaps":                                  "Filename Type Size Used Priority\n",
-		"usr/sbin/nft":                                "",
+		"usr/sbin/iptables":                           "",
+		"usr/sbin/ipset":                              "",
 		"proc/self/ns/ipc":                            "",
 		"proc/self/ns/mnt":                            "",
 		"proc/self/ns/net":                            "",
@@ -45,7 +46,7 @@ func TestLook(t *testing.T) {
 		"overlay as a module":      {[]string{"proc/filesystems"}, map[string]string{"lib/modules/6.1.0-1-amd64/modules.dep": "kernel/fs/overlayfs/overlay.ko.xz:\n"}, nil, "overlay: good (as module overlay)"},
 		"another kernel's modules": {[]string{"proc/filesystems"}, map[string]string{"lib/modules/5.10.0/modules.dep": "kernel/fs/overlayfs/overlay.ko:\n"}, []string{"file system overlay"}, ""},
 		"no netfilter on bridges":  {[]string{"proc/sys/net/bridge/bridge-nf-call-iptables"}, nil, []string{"netfilter on bridges"}, ""},
-		"no nft, no namespaces":    {[]string{"usr/sbin/nft", "proc/self/ns/net"}, nil, []string{"namespace net", "program nft"}, "STATUS: 2 (fail)"},
+		"no ipset, no namespaces":  {[]string{"usr/sbin/ipset", "proc/self/ns/net"}, nil, []string{"namespace net", "program ipset"}, "STATUS: 2 (fail)"},
 		"swap is a warning":        {nil, map[string]string{"proc/swaps": "Filename Type\n/swap file\n"}, nil, "- swap: in use (warning)\n\nSTATUS: pass\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

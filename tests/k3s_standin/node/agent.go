@@ -19,6 +19,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/coreos/go-iptables/iptables"
 	"github.com/sirupsen/logrus"
 	"github.com/vishvananda/netlink"
 	core "k8s.io/api/core/v1"
@@ -129,15 +130,19 @@ func (n *node) bringUp(notify string) {
 	go images.watch()
 	n.startKubelet()
 	api := clientset(n.path("agent/agent.kubeconfig"))
+	for err := n.sync(api); err != nil; err = n.sync(api) {
+		logrus.Infof("Waiting for the node: %v", err)
+		time.Sleep(2 * time.Second)
+	}
 	if n.site["NETWORK_POLICY"] == "true" {
 		go n.enforce(api)
 	}
-	for told := s != nil; ; time.Sleep(2 * time.Second) {
+	if s == nil {
+		ready(notify)
+	}
+	for range time.Tick(2 * time.Second) {
 		if err := n.sync(api); err != nil {
-			logrus.Infof("Waiting for the node: %v", err)
-		} else if !told {
-			ready(notify)
-			told = true
+			logrus.Warnf("Failed to read the nodes: %v", err)
 		}
 	}
 }
@@ -236,8 +241,6 @@ func (n *node) startKubelet() {
 	}, n.List("kubelet-arg")))...)
 	n.start("kube-proxy", self(), "", util.ArgumentsToCommand(nil, extra([]string{
 		"kubeconfig=" + token, "hostname-override=" + n.name, "cluster-cidr=" + n.site["CLUSTER_CIDR"],
-		// nftables mode answers NodePorts only on the address that the Node had at start, unless told otherwise
-		"proxy-mode=nftables", "nodeport-addresses=0.0.0.0/0",
 	}, n.List("kube-proxy-arg")))...)
 }
 
@@ -269,12 +272,11 @@ func (n *node) settle(api *kubernetes.Clientset, pods string) error {
 	if n.pods == pods {
 		return nil
 	}
-	if err := nft(fmt.Sprintf(`table ip k3s-standin
-delete table ip k3s-standin
-table ip k3s-standin {
-	chain leaving { type nat hook postrouting priority srcnat; ip saddr %s ip daddr != { %s, 224.0.0.0/4 } masquerade; }
-}
-`, pods, n.site["CLUSTER_CIDR"])); err != nil {
+	tables, err := iptables.New()
+	if err == nil { // who talks to the world outside does so by the node's address
+		err = tables.AppendUnique("nat", "POSTROUTING", "-s", pods, "!", "-d", n.site["CLUSTER_CIDR"], "-j", "MASQUERADE")
+	}
+	if err != nil {
 		return err
 	}
 	write(n.path("agent/etc/cni/net.d/10-flannel.conflist"), fmt.Appendf(nil, `{"name": "cbr0", "cniVersion": "1.0.0", "plugins": [
@@ -294,7 +296,7 @@ table ip k3s-standin {
 		labels[key] = value
 	}
 	patch := must(json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}}))
-	_, err := api.CoreV1().Nodes().Patch(context.Background(), n.name, types.MergePatchType, patch, meta.PatchOptions{})
+	_, err = api.CoreV1().Nodes().Patch(context.Background(), n.name, types.MergePatchType, patch, meta.PatchOptions{})
 	if err == nil {
 		n.pods = pods
 	}

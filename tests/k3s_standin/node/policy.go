@@ -1,62 +1,42 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os/exec"
-	"strings"
-	"time"
+	"sync"
 
+	"github.com/cloudnativelabs/kube-router/v2/pkg/controllers/netpol"
+	"github.com/cloudnativelabs/kube-router/v2/pkg/healthcheck"
+	"github.com/cloudnativelabs/kube-router/v2/pkg/options"
 	"github.com/sirupsen/logrus"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
-
-	"airgap.local/k3s-standin/policy"
 )
 
-// nft replaces tables at once, or changes nothing.
-func nft(rules string) error {
-	cmd := exec.Command("nft", "-f", "-")
-	cmd.Stdin = strings.NewReader(rules)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("nft: %w: %s", err, text)
-	}
-	return nil
-}
-
-// enforce keeps the node's packet filter equal to the cluster's NetworkPolicies. Like k3s' it takes a moment to hear of a
-// new pod, and what it wrote last stays in force while k3s is down.
+// enforce runs kube-router's controller of NetworkPolicies, as k3s does. What it wrote last stays in force while k3s is down.
+// On a host without ipset it warns, and the policies are for show: also as in k3s.
 func (n *node) enforce(api *kubernetes.Clientset) {
+	config := options.NewKubeRouterConfig()
+	config.EnableIPv4, config.HostnameOverride = true, n.name
+	config.ClusterIPCIDRs, config.NodePortRange = []string{n.site["SERVICE_CIDR"]}, n.site["NODE_PORTS"]
+	tables, sets, err := netpol.NewIPTablesHandlers(config)
+	if err != nil {
+		logrus.Warnf("Skipping network policy controller start: %v", err)
+		return
+	}
+	factory := informers.NewSharedInformerFactory(api, 0)
+	pods, namespaces := factory.Core().V1().Pods().Informer(), factory.Core().V1().Namespaces().Informer()
+	policies := factory.Networking().V1().NetworkPolicies().Informer()
+	controller := must(netpol.NewNetworkPolicyController(api, config, pods, policies, namespaces, &sync.Mutex{}, tables, sets))
+	must(pods.AddEventHandler(controller.PodEventHandler))
+	must(namespaces.AddEventHandler(controller.NamespaceEventHandler))
+	must(policies.AddEventHandler(controller.NetworkPolicyEventHandler))
+	forever, beats, group := make(chan struct{}), make(chan *healthcheck.ControllerHeartbeat), sync.WaitGroup{}
+	factory.Start(forever)
+	factory.WaitForCacheSync(forever)
+	go func() {
+		for range beats { // it waits until its heart is heard
+		}
+	}()
 	logrus.Info("Starting network policy controller")
-	factory, changed := informers.NewSharedInformerFactory(api, 0), make(chan struct{}, 1)
-	pods, namespaces := factory.Core().V1().Pods(), factory.Core().V1().Namespaces()
-	policies := factory.Networking().V1().NetworkPolicies()
-	tell := func(any) {
-		select {
-		case changed <- struct{}{}:
-		default: // it will look anyway
-		}
-	}
-	for _, one := range []cache.SharedIndexInformer{pods.Informer(), namespaces.Informer(), policies.Informer()} {
-		must(one.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: tell, DeleteFunc: tell, UpdateFunc: func(_, o any) { tell(o) }}))
-	}
-	factory.Start(context.Background().Done())
-	factory.WaitForCacheSync(context.Background().Done())
-	for applied := ""; ; <-changed {
-		rules := policy.Cluster{
-			Pods:       must(pods.Lister().List(labels.Everything())),
-			Policies:   must(policies.Lister().List(labels.Everything())),
-			Namespaces: must(namespaces.Lister().List(labels.Everything())),
-		}.Rules(n.name)
-		if rules == applied {
-			continue
-		} else if err := nft(rules); err != nil {
-			logrus.Errorf("Failed to apply network policies: %v", err)
-			time.AfterFunc(5*time.Second, func() { tell(nil) })
-		} else {
-			applied = rules
-		}
-	}
+	group.Add(1)
+	controller.Run(beats, forever, &group)
 }

@@ -64,14 +64,15 @@ func apiServer(args []string) error {
 // server adds to a node what runs on a server alone.
 type server struct {
 	*node
-	tls, cred, port, token string
-	config                 *kubeadm.InitConfiguration
+	tls, cred, port, nodePorts, token string
+	config                            *kubeadm.InitConfiguration
 }
 
 // newServer makes what must exist before the first process starts. kubeadm, used as a library, knows how to make
 // certificates and kubeconfig files, and which arguments the control plane needs.
 func newServer(n *node) *server {
 	s := &server{node: n, tls: n.path("server/tls"), cred: n.path("server/cred"), port: n.Get("https-listen-port", "6443")}
+	s.nodePorts = n.Get("service-node-port-range", "30000-32767")
 	if n.Get("server", "") != "" {
 		check(fmt.Errorf("the stand-in runs one server a site: remove the key `server` from this server's configuration"))
 	}
@@ -168,7 +169,7 @@ func (s *server) controlPlane() {
 	}
 	s.config.APIServer.ExtraArgs = extra([]string{
 		"anonymous-auth=false", "profiling=false", "token-auth-file=" + filepath.Join(s.cred, "passwd"),
-		"service-node-port-range=" + s.Get("service-node-port-range", "30000-32767"),
+		"service-node-port-range=" + s.nodePorts,
 	}, s.List("kube-apiserver-arg"))
 	s.config.ControllerManager.ExtraArgs = extra(client("controller-manager"), s.List("kube-controller-manager-arg"))
 	s.config.Scheduler.ExtraArgs = extra(client("scheduler"), s.List("kube-scheduler-arg"))
@@ -202,7 +203,8 @@ func (s *server) values() *strings.Replacer {
 	dns := must(constants.GetDNSIP(network.ServiceSubnet)).String()
 	return strings.NewReplacer(
 		"%{CLUSTER_DNS}%", s.Get("cluster-dns", dns), "%{CLUSTER_DOMAIN}%", network.DNSDomain,
-		"%{CLUSTER_CIDR}%", network.PodSubnet, "%{NETWORK_POLICY}%", fmt.Sprint(s.Get("disable-network-policy", "") != "true"),
+		"%{CLUSTER_CIDR}%", network.PodSubnet, "%{SERVICE_CIDR}%", network.ServiceSubnet, "%{NODE_PORTS}%", s.nodePorts,
+		"%{NETWORK_POLICY}%", fmt.Sprint(s.Get("disable-network-policy", "") != "true"),
 		"%{STORAGE}%", s.Get("default-local-storage-path", s.path("storage")),
 	)
 }
