@@ -14,6 +14,7 @@ import (
 
 	"airgap.local/k3s-standin/config"
 	"airgap.local/k3s-standin/kernel"
+	"airgap.local/k3s-standin/must"
 )
 
 var version, commit = "v0.0.0+standin0", "00000000" // both are set at link time
@@ -44,7 +45,7 @@ func main() {
 	case "check-config":
 		os.Exit(kernel.Report(os.Stdout, kernel.Look(os.DirFS("/"), os.Getenv("PATH"))))
 	default:
-		check(fmt.Errorf("the stand-in has no command %q", command))
+		must.Do(fmt.Errorf("the stand-in has no command %q", command))
 	}
 }
 
@@ -53,7 +54,7 @@ func options(command string, args []string) config.Options {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "Incorrect Usage:", err)
 	}
-	check(err)
+	must.Do(err)
 	return o
 }
 
@@ -65,53 +66,41 @@ func become(program string, o config.Options, argv []string) {
 		data = filepath.Join(os.Getenv("HOME"), ".rancher/k3s")
 	}
 	bin := unpack(filepath.Join(data, "data"))
-	check(os.Setenv("PATH", bin+":"+os.Getenv("PATH")))
-	check(syscall.Exec(filepath.Join(bin, program), argv, os.Environ()))
+	must.Do(os.Setenv("PATH", bin+":"+os.Getenv("PATH")))
+	must.Do(syscall.Exec(filepath.Join(bin, program), argv, os.Environ()))
 }
 
 // unpack works under a name of its own, then renames: a power cut or a second caller does no harm.
 func unpack(data string) string {
-	archive := must(zip.OpenReader(must(os.Executable())))
+	archive := must.Get(zip.OpenReader(must.Get(os.Executable())))
 	home := filepath.Join(data, archive.Comment) // the comment is the sha256 of the content
 	if _, err := os.Stat(home); err != nil {
-		check(os.MkdirAll(data, 0o755))
-		scratch := must(os.MkdirTemp(data, "tmp-"))
+		must.Do(os.MkdirAll(data, 0o755))
+		scratch := must.Get(os.MkdirTemp(data, "tmp-"))
 		defer os.RemoveAll(scratch)
-		check(os.Chmod(scratch, 0o755))
-		check(os.Mkdir(filepath.Join(scratch, "bin"), 0o755))
+		must.Do(os.Chmod(scratch, 0o755))
+		must.Do(os.Mkdir(filepath.Join(scratch, "bin"), 0o755))
 		for _, file := range archive.File {
-			to := must(os.OpenFile(filepath.Join(scratch, "bin", filepath.Base(file.Name)), os.O_CREATE|os.O_WRONLY, 0o755))
-			must(io.Copy(to, must(file.Open())))
-			check(to.Close())
+			to := must.Get(os.OpenFile(filepath.Join(scratch, "bin", filepath.Base(file.Name)), os.O_CREATE|os.O_WRONLY, 0o755))
+			must.Get(io.Copy(to, must.Get(file.Open())))
+			must.Do(to.Close())
 		}
 		syscall.Sync()
 		if err := os.Rename(scratch, home); !os.IsExist(err) {
-			check(err)
+			must.Do(err)
 		}
 	}
 	current := filepath.Join(data, "current")
 	if to, _ := os.Readlink(current); to != home {
 		next := fmt.Sprintf("%s-%d", current, os.Getpid())
-		check(os.Symlink(home, next))
-		check(os.Rename(next, current))
+		must.Do(os.Symlink(home, next))
+		must.Do(os.Rename(next, current))
 	}
 	return filepath.Join(home, "bin")
 }
 
 func setDefault(name, value string) {
 	if os.Getenv(name) == "" {
-		check(os.Setenv(name, value))
-	}
-}
-
-func must[T any](value T, err error) T {
-	check(err)
-	return value
-}
-
-func check(err error) {
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "level=fatal msg=%q\n", err)
-		os.Exit(1)
+		must.Do(os.Setenv(name, value))
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"airgap.local/k3s-standin/must"
 )
 
 //go:embed manifests/*.yaml
@@ -27,8 +29,8 @@ type addons struct {
 func (s *server) layAddons() *addons {
 	a := &addons{s.path("server/manifests"), s.cred + "/super-admin.conf", map[string]string{}}
 	values := s.values()
-	for _, file := range must(packaged.ReadDir("manifests")) {
-		content := []byte(values.Replace(string(must(packaged.ReadFile("manifests/" + file.Name())))))
+	for _, file := range must.Get(packaged.ReadDir("manifests")) {
+		content := []byte(values.Replace(string(must.Get(packaged.ReadFile("manifests/" + file.Name())))))
 		to := filepath.Join(a.dir, file.Name())
 		if slices.Contains(s.List("disable"), strings.TrimSuffix(file.Name(), ".yaml")) {
 			a.kubectl(content, "delete", "--ignore-not-found", "--wait=false", "-f", "-")

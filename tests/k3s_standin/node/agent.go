@@ -32,6 +32,7 @@ import (
 	kubeconfigutil "k8s.io/kubernetes/cmd/kubeadm/app/util/kubeconfig"
 
 	"airgap.local/k3s-standin/config"
+	"airgap.local/k3s-standin/must"
 )
 
 const (
@@ -54,12 +55,12 @@ type node struct {
 func newNode(role string, o config.Options) *node {
 	ip, _, _ := strings.Cut(o.Get("node-ip", ""), ",")
 	if ip == "" {
-		ip = must(utilnet.ChooseHostInterface()).String() // that of the default route, as k3s
+		ip = must.Get(utilnet.ChooseHostInterface()).String() // that of the default route, as k3s
 	}
 	return &node{
 		family:  &family{spawn: make(chan func()), died: make(chan string, 16)},
-		Options: o, role: role, ip: ip, name: strings.ToLower(o.Get("node-name", must(os.Hostname()))),
-		data: must(filepath.Abs(o.Get("data-dir", "/var/lib/rancher/k3s"))), bin: filepath.Dir(self()),
+		Options: o, role: role, ip: ip, name: strings.ToLower(o.Get("node-name", must.Get(os.Hostname()))),
+		data: must.Get(filepath.Abs(o.Get("data-dir", "/var/lib/rancher/k3s"))), bin: filepath.Dir(self()),
 	}
 }
 
@@ -67,7 +68,7 @@ func (n *node) path(parts ...string) string {
 	return filepath.Join(append([]string{n.data}, parts...)...)
 }
 
-func self() string { return must(os.Executable()) }
+func self() string { return must.Get(os.Executable()) }
 
 func read(path string) string { text, _ := os.ReadFile(path); return strings.TrimSpace(string(text)) }
 
@@ -75,11 +76,11 @@ func hash(content []byte) string { return fmt.Sprintf("%x", sha256.Sum256(conten
 
 // write replaces a file at once: a reader, or a start after a power cut, sees the old one or the new one.
 func write(path string, content []byte, mode os.FileMode) {
-	check(os.MkdirAll(filepath.Dir(path), 0o700))
+	must.Do(os.MkdirAll(filepath.Dir(path), 0o700))
 	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-tmp")
 	_ = os.Remove(temporary)
-	check(os.WriteFile(temporary, content, mode))
-	check(os.Rename(temporary, path))
+	must.Do(os.WriteFile(temporary, content, mode))
+	must.Do(os.Rename(temporary, path))
 }
 
 // password takes a token apart: `K10<sha256 of the CA>::<user>:<password>`, or the password alone.
@@ -94,7 +95,7 @@ func password(token string) (word, sum string) {
 }
 
 func clientset(kubeconfig string) *kubernetes.Clientset {
-	return kubernetes.NewForConfigOrDie(must(clientcmd.BuildConfigFromFlags("", kubeconfig)))
+	return kubernetes.NewForConfigOrDie(must.Get(clientcmd.BuildConfigFromFlags("", kubeconfig)))
 }
 
 // bringUp goes from nothing to a node in the cluster, then keeps its network and labels right.
@@ -106,7 +107,7 @@ func (n *node) bringUp(notify string) {
 		s = newServer(n)
 		url, token = "https://127.0.0.1:"+s.port, s.token
 	} else if url == "" || token == "" {
-		check(fmt.Errorf("--server and --token are required"))
+		must.Do(fmt.Errorf("--server and --token are required"))
 	}
 	prepareHost()
 	n.startContainerd()
@@ -151,7 +152,7 @@ func (n *node) bringUp(notify string) {
 func ready(address string) {
 	logrus.Info("k3s is up and running")
 	if address != "" {
-		must(must(net.Dial("unixgram", address)).Write([]byte("READY=1\n")))
+		must.Get(must.Get(net.Dial("unixgram", address)).Write([]byte("READY=1\n")))
 	}
 }
 
@@ -180,11 +181,11 @@ func (n *node) join(url, token string) error {
 		return fmt.Errorf("token CA hash does not match the Cluster CA certificate hash: %s != %s", sum, hash(ca))
 	}
 	if kept, _ := os.ReadFile(n.path("agent/client-ca.crt")); !bytes.Equal(kept, ca) { // of a site that is no more
-		check(errors.Join(os.RemoveAll(n.path("agent/pki")), os.RemoveAll(n.path("agent/kubelet.kubeconfig"))))
+		must.Do(errors.Join(os.RemoveAll(n.path("agent/pki")), os.RemoveAll(n.path("agent/kubelet.kubeconfig"))))
 	}
 	write(n.path("agent/client-ca.crt"), ca, 0o644)
 	file := n.path("agent/agent.kubeconfig")
-	check(kubeconfigutil.WriteToDisk(file, kubeconfigutil.CreateWithToken(url, "default", "default", ca, word)))
+	must.Do(kubeconfigutil.WriteToDisk(file, kubeconfigutil.CreateWithToken(url, "default", "default", ca, word)))
 	site, err := clientset(file).CoreV1().ConfigMaps("kube-system").Get(context.Background(), "k3s-standin", meta.GetOptions{})
 	if err == nil {
 		n.site = site.Data
@@ -200,13 +201,13 @@ func (n *node) startContainerd() {
 		text = template.Must(text.New("own").Parse(own))
 	}
 	var rendered bytes.Buffer
-	check(text.Execute(&rendered, map[string]any{
+	must.Do(text.Execute(&rendered, map[string]any{
 		"Agent": n.path("agent"), "Bin": n.bin, "Socket": socket, "Systemd": os.Getenv("INVOCATION_ID") != "",
 		"Pause": n.Get("pause-image", "rancher/mirrored-pause:3.6"), "Snapshotter": n.Get("snapshotter", "overlayfs"),
 	}))
 	write(etc+"/config.toml", rendered.Bytes(), 0o600)
 	write(n.path("agent/etc/crictl.yaml"), []byte("runtime-endpoint: unix://"+socket+"\n"), 0o644)
-	check(os.MkdirAll(n.path("agent/containerd"), 0o700))
+	must.Do(os.MkdirAll(n.path("agent/containerd"), 0o700))
 	n.start("containerd", n.bin+"/containerd", n.path("agent/containerd/containerd.log"), "-c", etc+"/config.toml")
 	for conn := net.Conn(nil); conn == nil; time.Sleep(100 * time.Millisecond) {
 		conn, _ = net.Dial("unix", socket)
@@ -216,7 +217,7 @@ func (n *node) startContainerd() {
 // startKubelet starts the kubelet, which gets its certificate by the token, and kube-proxy.
 func (n *node) startKubelet() {
 	type obj = map[string]any
-	settings := must(json.MarshalIndent(obj{
+	settings := must.Get(json.MarshalIndent(obj{
 		"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
 		"authentication": obj{
 			"anonymous": obj{"enabled": false}, "webhook": obj{"enabled": true},
@@ -232,7 +233,7 @@ func (n *node) startKubelet() {
 	}, "", "  "))
 	dir, token := n.path("agent/etc/kubelet.conf.d"), n.path("agent/agent.kubeconfig")
 	write(dir+"/00-k3s-defaults.conf", settings, 0o600)
-	check(os.MkdirAll(n.path("agent/pod-manifests"), 0o700))
+	must.Do(os.MkdirAll(n.path("agent/pod-manifests"), 0o700))
 	n.start("kubelet", self(), "", util.ArgumentsToCommand(nil, extra([]string{
 		"config-dir=" + dir, "cert-dir=" + n.path("agent/pki"), "hostname-override=" + n.name, "node-ip=" + n.ip,
 		"bootstrap-kubeconfig=" + token, "kubeconfig=" + n.path("agent/kubelet.kubeconfig"),
@@ -295,7 +296,7 @@ func (n *node) settle(api *kubernetes.Clientset, pods string) error {
 		key, value, _ := strings.Cut(label, "=")
 		labels[key] = value
 	}
-	patch := must(json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}}))
+	patch := must.Get(json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}}))
 	_, err = api.CoreV1().Nodes().Patch(context.Background(), n.name, types.MergePatchType, patch, meta.PatchOptions{})
 	if err == nil {
 		n.pods = pods

@@ -23,6 +23,7 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 
 	"airgap.local/k3s-standin/config"
+	"airgap.local/k3s-standin/must"
 )
 
 const adminConfig = "/etc/rancher/k3s/k3s.yaml"
@@ -34,7 +35,7 @@ func init() { runtime.LockOSThread() }
 func main() {
 	switch os.Args[0] {
 	case "kube-apiserver":
-		check(apiServer(os.Args[1:]))
+		must.Do(apiServer(os.Args[1:]))
 	case "kube-controller-manager":
 		os.Exit(cli.Run(controllers.NewControllerManagerCommand()))
 	case "kube-scheduler":
@@ -50,23 +51,12 @@ func main() {
 		runKubectl()
 	case "server", "agent":
 		options, warnings, err := config.Load(os.Args[1], os.Args[2:])
-		check(err)
+		must.Do(err)
 		for _, text := range warnings {
 			logrus.Warn(text)
 		}
 		newNode(os.Args[1], options).run()
 	}
-}
-
-func check(err error) {
-	if err != nil {
-		logrus.Fatal(err) // exits 1
-	}
-}
-
-func must[T any](value T, err error) T {
-	check(err)
-	return value
 }
 
 func runKubectl() {
@@ -102,7 +92,7 @@ func (f *family) start(name, file, log string, args ...string) {
 		c.Args[0], c.Stdout, c.Stderr = name, os.Stderr, os.Stderr
 		if log != "" {
 			to, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-			check(err)
+			must.Do(err)
 			defer to.Close()
 			c.Stdout, c.Stderr = to, to
 		}
@@ -118,7 +108,7 @@ func (f *family) start(name, file, log string, args ...string) {
 		}
 		started <- err
 	}
-	check(<-started)
+	must.Do(<-started)
 }
 
 // stop asks, waits for a while, then kills: the API server would wait a minute for open watches.

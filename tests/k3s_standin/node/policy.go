@@ -9,6 +9,8 @@ import (
 	"github.com/sirupsen/logrus"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+
+	"airgap.local/k3s-standin/must"
 )
 
 // enforce runs kube-router's controller of NetworkPolicies, as k3s does. What it wrote last stays in force while k3s is down.
@@ -25,10 +27,10 @@ func (n *node) enforce(api *kubernetes.Clientset) {
 	factory := informers.NewSharedInformerFactory(api, 0)
 	pods, namespaces := factory.Core().V1().Pods().Informer(), factory.Core().V1().Namespaces().Informer()
 	policies := factory.Networking().V1().NetworkPolicies().Informer()
-	controller := must(netpol.NewNetworkPolicyController(api, config, pods, policies, namespaces, &sync.Mutex{}, tables, sets))
-	must(pods.AddEventHandler(controller.PodEventHandler))
-	must(namespaces.AddEventHandler(controller.NamespaceEventHandler))
-	must(policies.AddEventHandler(controller.NetworkPolicyEventHandler))
+	controller := must.Get(netpol.NewNetworkPolicyController(api, config, pods, policies, namespaces, &sync.Mutex{}, tables, sets))
+	must.Get(pods.AddEventHandler(controller.PodEventHandler))
+	must.Get(namespaces.AddEventHandler(controller.NamespaceEventHandler))
+	must.Get(policies.AddEventHandler(controller.NetworkPolicyEventHandler))
 	forever, beats, group := make(chan struct{}), make(chan *healthcheck.ControllerHeartbeat), sync.WaitGroup{}
 	factory.Start(forever)
 	factory.WaitForCacheSync(forever)

@@ -30,6 +30,8 @@ import (
 	"k8s.io/kubernetes/cmd/kubeadm/app/phases/kubeconfig"
 	configutil "k8s.io/kubernetes/cmd/kubeadm/app/util/config"
 	kubeconfigutil "k8s.io/kubernetes/cmd/kubeadm/app/util/kubeconfig"
+
+	"airgap.local/k3s-standin/must"
 )
 
 // apiServer is kube-apiserver's own main function with k3s' two pages that are open to everybody.
@@ -39,13 +41,13 @@ func apiServer(args []string) error {
 	for _, set := range o.Flags().FlagSets {
 		fs.AddFlagSet(set)
 	}
-	check(fs.Parse(args))
-	check(o.GenericServerRunOptions.ComponentGlobalsRegistry.Set())
+	must.Do(fs.Parse(args))
+	must.Do(o.GenericServerRunOptions.ComponentGlobalsRegistry.Set())
 	ctx := apiserver.SetupSignalContext()
-	completed := must(o.Complete(ctx))
-	check(errors.NewAggregate(completed.Validate()))
-	config := must(must(app.NewConfig(completed)).Complete())
-	server := must(app.CreateServerChain(config))
+	completed := must.Get(o.Complete(ctx))
+	must.Do(errors.NewAggregate(completed.Validate()))
+	config := must.Get(must.Get(app.NewConfig(completed)).Complete())
+	server := must.Get(app.CreateServerChain(config))
 	handler := server.GenericAPIServer.Handler
 	chain := handler.FullHandlerChain // with authentication: without credentials all else answers 401
 	handler.FullHandlerChain = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +60,7 @@ func apiServer(args []string) error {
 			chain.ServeHTTP(w, r)
 		}
 	})
-	return must(server.PrepareRun()).Run(ctx)
+	return must.Get(server.PrepareRun()).Run(ctx)
 }
 
 // server adds to a node what runs on a server alone.
@@ -74,11 +76,11 @@ func newServer(n *node) *server {
 	s := &server{node: n, tls: n.path("server/tls"), cred: n.path("server/cred"), port: n.Get("https-listen-port", "6443")}
 	s.nodePorts = n.Get("service-node-port-range", "30000-32767")
 	if n.Get("server", "") != "" {
-		check(fmt.Errorf("the stand-in runs one server a site: remove the key `server` from this server's configuration"))
+		must.Do(fmt.Errorf("the stand-in runs one server a site: remove the key `server` from this server's configuration"))
 	}
-	c := must(configutil.DefaultedStaticInitConfiguration())
+	c := must.Get(configutil.DefaultedStaticInitConfiguration())
 	s.config = c
-	port := must(strconv.ParseInt(s.port, 10, 32))
+	port := must.Get(strconv.ParseInt(s.port, 10, 32))
 	c.LocalAPIEndpoint = kubeadm.APIEndpoint{AdvertiseAddress: n.ip, BindPort: int32(port)}
 	c.ControlPlaneEndpoint = net.JoinHostPort("127.0.0.1", s.port)
 	c.NodeRegistration.Name, c.ClusterName, c.CertificatesDir = n.name, "default", s.tls
@@ -88,17 +90,17 @@ func newServer(n *node) *server {
 	c.APIServer.CertSANs = append(n.List("tls-san"), "localhost", "127.0.0.1", "::1")
 	c.Etcd.Local = &kubeadm.LocalEtcd{DataDir: n.path("server/db/etcd")}
 	c.Etcd.Local.ExtraArgs = extra([]string{"log-level=error"}, n.List("etcd-arg"))
-	check(os.MkdirAll(n.path("server"), 0o700))
+	must.Do(os.MkdirAll(n.path("server"), 0o700))
 	// serving certificates are made anew, for names and addresses may have changed; clients' are kept
 	for _, name := range []string{"apiserver", "etcd/server", "etcd/peer"} {
 		_ = os.Remove(filepath.Join(s.tls, name+".crt"))
 		_ = os.Remove(filepath.Join(s.tls, name+".key"))
 	}
-	check(certs.CreatePKIAssets(c))
+	must.Do(certs.CreatePKIAssets(c))
 	for _, file := range []string{"super-admin.conf", "controller-manager.conf", "scheduler.conf"} {
-		check(kubeconfig.CreateKubeConfigFile(file, s.cred, c))
+		must.Do(kubeconfig.CreateKubeConfigFile(file, s.cred, c))
 	}
-	ca := must(os.ReadFile(filepath.Join(s.tls, "ca.crt")))
+	ca := must.Get(os.ReadFile(filepath.Join(s.tls, "ca.crt")))
 	write(filepath.Join(s.tls, "server-ca.crt"), ca, 0o644)
 	s.tokens(ca)
 	return s
@@ -110,9 +112,9 @@ func (s *server) tokens(ca []byte) {
 	word, sum := password(s.Get("token", read(s.Get("token-file", ""))))
 	kept, _ := password(read(s.path("server/token")))
 	if sum != "" && sum != hash(ca) {
-		check(fmt.Errorf("token CA hash does not match the Cluster CA certificate hash: %s != %s", sum, hash(ca)))
+		must.Do(fmt.Errorf("token CA hash does not match the Cluster CA certificate hash: %s != %s", sum, hash(ca)))
 	} else if kept != "" && word != "" && word != kept {
-		check(fmt.Errorf("bootstrap data already found and encrypted with different token"))
+		must.Do(fmt.Errorf("bootstrap data already found and encrypted with different token"))
 	}
 	word = cmp.Or(word, kept, rand.Text())
 	full := "K10" + hash(ca) + "::"
@@ -124,12 +126,12 @@ func (s *server) tokens(ca []byte) {
 			write(file, []byte(full+"node:"+agent+"\n"), 0o600)
 		} else {
 			_ = os.Remove(file)
-			check(os.Symlink("token", file))
+			must.Do(os.Symlink("token", file))
 		}
 	}
 	var table bytes.Buffer // to the API server both are bearer tokens
 	users := [][]string{{cmp.Or(agent, word), "node", "node", agents}, {word, "server", "server", agents}}
-	check(csv.NewWriter(&table).WriteAll(users))
+	must.Do(csv.NewWriter(&table).WriteAll(users))
 	write(filepath.Join(s.cred, "passwd"), table.Bytes(), 0o600)
 }
 
@@ -139,7 +141,7 @@ func extra(defaults, given []string) (out []kubeadm.Arg) {
 	for i, arg := range slices.Concat(given, defaults) {
 		name, value, hasValue := strings.Cut(arg, "=")
 		if strings.HasSuffix(name, "+") || strings.HasSuffix(name, "-") {
-			check(fmt.Errorf("%s: the stand-in knows `name=value` alone: give the whole value", arg))
+			must.Do(fmt.Errorf("%s: the stand-in knows `name=value` alone: give the whole value", arg))
 		} else if !hasValue {
 			value = "true"
 		}
@@ -153,7 +155,7 @@ func extra(defaults, given []string) (out []kubeadm.Arg) {
 
 // controlPlane starts etcd and the Kubernetes servers and returns when the API answers.
 func (s *server) controlPlane() {
-	check(os.MkdirAll(s.config.Etcd.Local.DataDir, 0o700))
+	must.Do(os.MkdirAll(s.config.Etcd.Local.DataDir, 0o700))
 	local := &kubeadm.APIEndpoint{AdvertiseAddress: "127.0.0.1"}
 	pod := etcd.GetEtcdPodSpec(&s.config.ClusterConfiguration, local, "default", nil)
 	s.start("etcd", filepath.Join(s.bin, "etcd"), "", pod.Spec.Containers[0].Command[1:]...)
@@ -187,20 +189,20 @@ func (s *server) controlPlane() {
 
 // writeAdminConfig copies the administrator's kubeconfig with k3s' names: cluster, user and context are `default`.
 func (s *server) writeAdminConfig() {
-	from := must(clientcmd.LoadFromFile(filepath.Join(s.cred, "super-admin.conf")))
+	from := must.Get(clientcmd.LoadFromFile(filepath.Join(s.cred, "super-admin.conf")))
 	user := from.AuthInfos[from.Contexts[from.CurrentContext].AuthInfo]
-	ca := must(os.ReadFile(filepath.Join(s.tls, "ca.crt")))
+	ca := must.Get(os.ReadFile(filepath.Join(s.tls, "ca.crt")))
 	url := "https://127.0.0.1:" + s.port
 	to := kubeconfigutil.CreateWithCerts(url, "default", "default", ca, user.ClientKeyData, user.ClientCertificateData)
-	text := strings.ReplaceAll(string(must(clientcmd.Write(*to))), "default@default", "default")
-	mode := must(strconv.ParseUint(s.Get("write-kubeconfig-mode", "0600"), 8, 32))
+	text := strings.ReplaceAll(string(must.Get(clientcmd.Write(*to))), "default@default", "default")
+	mode := must.Get(strconv.ParseUint(s.Get("write-kubeconfig-mode", "0600"), 8, 32))
 	write(s.Get("write-kubeconfig", adminConfig), []byte(text), os.FileMode(mode))
 }
 
 // values are what manifests/ leaves open.
 func (s *server) values() *strings.Replacer {
 	network := s.config.Networking
-	dns := must(constants.GetDNSIP(network.ServiceSubnet)).String()
+	dns := must.Get(constants.GetDNSIP(network.ServiceSubnet)).String()
 	return strings.NewReplacer(
 		"%{CLUSTER_DNS}%", s.Get("cluster-dns", dns), "%{CLUSTER_DOMAIN}%", network.DNSDomain,
 		"%{CLUSTER_CIDR}%", network.PodSubnet, "%{SERVICE_CIDR}%", network.ServiceSubnet, "%{NODE_PORTS}%", s.nodePorts,
