@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // Who takes the keys, their kind, and whether the stand-in acts on them. An agent ends on a key that it does not know, so the
@@ -59,36 +59,38 @@ func (o Options) List(key string) (out []string) {
 	return strings.FieldsFunc(strings.Join(all, ","), func(r rune) bool { return r == ',' })
 }
 
-// Load reads the options of `k3s server` or `k3s agent`. In files a server skips, with a warning, the keys that it does
-// not know; an agent fails on them, as it does on a server's keys.
-func Load(command string, args []string) (o Options, warnings []string, err error) {
-	o = Options{pflag.NewFlagSet(command, pflag.ContinueOnError)}
-	o.SetOutput(io.Discard)
-	var idle []string
+// flags are the options of a command. The usage of each says whether it is acted on.
+func flags(command string) *pflag.FlagSet {
+	set := pflag.NewFlagSet(command, pflag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	short := map[string]string{"config": "c", "data-dir": "d", "server": "s", "token": "t"}
 	for line := range strings.Lines(strings.TrimSpace(table)) {
 		f := strings.Fields(line)
 		if f[0] == "server" && command == "agent" {
 			continue
 		}
-		if f[2] == "no" {
-			idle = append(idle, f[3:]...)
-		}
 		for _, key := range f[3:] {
 			switch f[1] {
 			case "list":
-				o.StringArray(key, nil, "")
+				set.StringArray(key, nil, f[2])
 			case "bool":
-				o.Bool(key, false, "")
+				set.Bool(key, false, f[2])
 			default:
-				short := map[string]string{"config": "c", "data-dir": "d", "server": "s", "token": "t"}
-				o.StringP(key, short[key], "", "")
+				set.StringP(key, short[key], "", f[2])
 			}
 		}
 	}
+	return set
+}
+
+// Load reads the options of `k3s server` or `k3s agent`. In files a server skips, with a warning, the keys that it does
+// not know; an agent fails on them, as it does on a server's keys.
+func Load(command string, args []string) (o Options, warnings []string, err error) {
+	o = Options{flags(command)}
 	find := pflag.NewFlagSet("", pflag.ContinueOnError)
 	find.ParseErrorsAllowlist.UnknownFlags = true
-	file := find.StringP("config", "c", "/etc/rancher/k3s/config.yaml", "")
-	_ = find.Parse(append([]string{"--config=" + cmp.Or(os.Getenv("K3S_CONFIG_FILE"), *file)}, args...))
+	file := find.StringP("config", "c", cmp.Or(os.Getenv("K3S_CONFIG_FILE"), "/etc/rancher/k3s/config.yaml"), "")
+	_ = find.Parse(args)
 	values, err := readFiles(*file)
 	if err != nil {
 		return o, nil, err
@@ -100,9 +102,7 @@ func Load(command string, args []string) (o Options, warnings []string, err erro
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		if o.Lookup(key) == nil && command == "agent" {
-			return o, nil, fmt.Errorf("flag provided but not defined: -%s", key)
-		} else if o.Lookup(key) == nil {
+		if o.Lookup(key) == nil && command == "server" {
 			warnings = append(warnings, fmt.Sprintf("Unknown flag --%s found in config.yaml, skipping (of k3s' keys the stand-in knows some)", key))
 			continue
 		}
@@ -113,11 +113,11 @@ func Load(command string, args []string) (o Options, warnings []string, err erro
 	if err := o.Parse(append(all, args...)); err != nil {
 		return o, nil, errors.New(strings.Replace(err.Error(), "unknown flag: --", "flag provided but not defined: -", 1))
 	}
-	for _, key := range idle {
-		if o.Changed(key) {
-			warnings = append(warnings, fmt.Sprintf("The stand-in accepts --%s but does not act on it", key))
+	o.Visit(func(f *pflag.Flag) {
+		if f.Usage == "no" {
+			warnings = append(warnings, fmt.Sprintf("The stand-in accepts --%s but does not act on it", f.Name))
 		}
-	}
+	})
 	return o, warnings, nil
 }
 
@@ -126,7 +126,7 @@ func readFiles(main string) (map[string][]string, error) {
 	values := map[string][]string{}
 	for _, file := range append([]string{main}, files...) {
 		text, err := os.ReadFile(file)
-		var content map[string]any
+		var content map[string]yaml.Node
 		if err == nil {
 			err = yaml.Unmarshal(text, &content)
 		}
@@ -138,17 +138,12 @@ func readFiles(main string) (map[string][]string, error) {
 			if !appends {
 				values[plain] = nil
 			}
-			items, isList := value.([]any)
-			if !isList && value != nil {
-				items = []any{value}
+			items := value.Content
+			if value.Kind == yaml.ScalarNode && value.Tag != "!!null" {
+				items = []*yaml.Node{&value}
 			}
 			for _, item := range items {
-				text, isText := item.(string)
-				if !isText {
-					number, _ := yaml.Marshal(item) // as it was written, not as Go prints a float
-					text = strings.TrimSpace(string(number))
-				}
-				values[plain] = append(values[plain], text)
+				values[plain] = append(values[plain], item.Value) // as it was written: not every number is one to Go
 			}
 		}
 	}
