@@ -17,6 +17,7 @@ require (
 	k8s.io/component-base v0.35.4
 	k8s.io/kubectl v0.0.0
 	k8s.io/kubernetes v1.35.4
+	k8s.io/system-validators v1.12.1
 )
 
 require (
