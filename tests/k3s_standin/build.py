@@ -177,7 +177,9 @@ def build_k3s(go_version: str, version: str, commit: str, to: Path) -> None:
     with zipfile.ZipFile(to, "a", zipfile.ZIP_DEFLATED) as archive:  # behind the launcher
         archive.comment = digest(*contents.values()).encode()  # the folder to unpack to
         for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+            entry = zipfile.ZipInfo(f"bin/{name}")
+            entry.external_attr = 0o755 << 16
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
 
 
 def build(version: str, output: Path) -> None:

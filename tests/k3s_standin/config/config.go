@@ -17,6 +17,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// Kubeconfig is the administrator's.
+const Kubeconfig = "/etc/rancher/k3s/k3s.yaml"
+
 // Who takes the keys, their kind, and whether the stand-in acts on them. An agent ends on a key that it does not know, so the
 // rest of its keys are listed, too; a server skips them. Either way using one of them gives a warning, never silence.
 const table = `

@@ -4,8 +4,8 @@ package main
 
 import (
 	"archive/zip"
+	"cmp"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -34,15 +34,14 @@ func main() {
 	case "server", "agent":
 		become("k3s", options(command, args[1:]), append(os.Args[:1:1], args...))
 	case "kubectl":
+		setDefault("KUBECONFIG", config.Kubeconfig)
 		become("k3s", options("server", nil), append(os.Args[:1:1], args...))
-	case "ctr":
+	case "ctr", "crictl":
+		o := options("server", nil)
 		setDefault("CONTAINERD_ADDRESS", "/run/k3s/containerd/containerd.sock")
 		setDefault("CONTAINERD_NAMESPACE", "k8s.io")
-		become("ctr", options("server", nil), args)
-	case "crictl":
-		o := options("server", nil)
 		setDefault("CRI_CONFIG_FILE", filepath.Join(dataDir(o), "agent/etc/crictl.yaml"))
-		become("crictl", o, args)
+		become(command, o, args)
 	case "check-config":
 		_, failed := system.ValidateSpec(system.DefaultSysSpec, "") // kubeadm's look at the kernel and cgroups
 		fmt.Println("STATUS:", len(failed), "failed")
@@ -82,28 +81,15 @@ func unpack(data string) string {
 		scratch := must.Get(os.MkdirTemp(data, "tmp-"))
 		defer os.RemoveAll(scratch)
 		must.Do(os.Chmod(scratch, 0o755))
-		must.Do(os.Mkdir(filepath.Join(scratch, "bin"), 0o755))
-		for _, file := range archive.File {
-			to := must.Get(os.OpenFile(filepath.Join(scratch, "bin", filepath.Base(file.Name)), os.O_CREATE|os.O_WRONLY, 0o755))
-			must.Get(io.Copy(to, must.Get(file.Open())))
-			must.Do(to.Close())
-		}
+		must.Do(os.CopyFS(scratch, archive))
 		syscall.Sync()
 		if err := os.Rename(scratch, home); !os.IsExist(err) {
 			must.Do(err)
 		}
 	}
-	current := filepath.Join(data, "current")
-	if to, _ := os.Readlink(current); to != home {
-		next := fmt.Sprintf("%s-%d", current, os.Getpid())
-		must.Do(os.Symlink(home, next))
-		must.Do(os.Rename(next, current))
-	}
 	return filepath.Join(home, "bin")
 }
 
 func setDefault(name, value string) {
-	if os.Getenv(name) == "" {
-		must.Do(os.Setenv(name, value))
-	}
+	must.Do(os.Setenv(name, cmp.Or(os.Getenv(name), value)))
 }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -25,8 +24,6 @@ import (
 	"airgap.local/k3s-standin/config"
 	"airgap.local/k3s-standin/must"
 )
-
-const adminConfig = "/etc/rancher/k3s/k3s.yaml"
 
 // The kernel sends a child its Pdeathsig when the thread that forked it ends, so all children are forked by the main
 // thread, which ends with the process.
@@ -48,7 +45,7 @@ func main() {
 	switch os.Args[1] {
 	case "kubectl":
 		os.Args = os.Args[1:]
-		runKubectl()
+		util.CheckErr(cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()))
 	case "server", "agent":
 		options, warnings, err := config.Load(os.Args[1], os.Args[2:])
 		must.Do(err)
@@ -56,19 +53,6 @@ func main() {
 			logrus.Warn(text)
 		}
 		newNode(os.Args[1], options).run()
-	}
-}
-
-func runKubectl() {
-	if os.Getenv("KUBECONFIG") == "" && !strings.Contains(strings.Join(os.Args, " "), "--kubeconfig") {
-		if _, err := os.ReadFile(adminConfig); err == nil {
-			os.Setenv("KUBECONFIG", adminConfig)
-		} else if os.IsPermission(err) {
-			logrus.Fatalf("Unable to read %s, please start server with --write-kubeconfig-mode", adminConfig)
-		}
-	}
-	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
-		util.CheckErr(err)
 	}
 }
 

@@ -31,6 +31,7 @@ import (
 	configutil "k8s.io/kubernetes/cmd/kubeadm/app/util/config"
 	kubeconfigutil "k8s.io/kubernetes/cmd/kubeadm/app/util/kubeconfig"
 
+	"airgap.local/k3s-standin/config"
 	"airgap.local/k3s-standin/must"
 )
 
@@ -46,8 +47,8 @@ func apiServer(args []string) error {
 	ctx := apiserver.SetupSignalContext()
 	completed := must.Get(o.Complete(ctx))
 	must.Do(errors.NewAggregate(completed.Validate()))
-	config := must.Get(must.Get(app.NewConfig(completed)).Complete())
-	server := must.Get(app.CreateServerChain(config))
+	settings := must.Get(must.Get(app.NewConfig(completed)).Complete())
+	server := must.Get(app.CreateServerChain(settings))
 	handler := server.GenericAPIServer.Handler
 	chain := handler.FullHandlerChain // with authentication: without credentials all else answers 401
 	handler.FullHandlerChain = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -196,7 +197,7 @@ func (s *server) writeAdminConfig() {
 	to := kubeconfigutil.CreateWithCerts(url, "default", "default", ca, user.ClientKeyData, user.ClientCertificateData)
 	text := strings.ReplaceAll(string(must.Get(clientcmd.Write(*to))), "default@default", "default")
 	mode := must.Get(strconv.ParseUint(s.Get("write-kubeconfig-mode", "0600"), 8, 32))
-	write(s.Get("write-kubeconfig", adminConfig), []byte(text), os.FileMode(mode))
+	write(s.Get("write-kubeconfig", config.Kubeconfig), []byte(text), os.FileMode(mode))
 }
 
 // values are what manifests/ leaves open.
