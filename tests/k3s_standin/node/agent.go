@@ -58,8 +58,7 @@ func newNode(role string, o config.Options) *node {
 		ip = must.Get(utilnet.ChooseHostInterface()).String() // that of the default route, as k3s
 	}
 	return &node{
-		family:  &family{spawn: make(chan func()), died: make(chan string, 16)},
-		Options: o, role: role, ip: ip, name: strings.ToLower(o.Get("node-name", must.Get(os.Hostname()))),
+		family: newFamily(), Options: o, role: role, ip: ip, name: strings.ToLower(o.Get("node-name", must.Get(os.Hostname()))),
 		data: must.Get(filepath.Abs(o.Get("data-dir", "/var/lib/rancher/k3s"))), bin: filepath.Dir(self()),
 	}
 }

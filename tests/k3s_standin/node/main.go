@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,10 +25,6 @@ import (
 	"airgap.local/k3s-standin/config"
 	"airgap.local/k3s-standin/must"
 )
-
-// The kernel sends a child its Pdeathsig when the thread that forked it ends, so all children are forked by the main
-// thread, which ends with the process.
-func init() { runtime.LockOSThread() }
 
 func main() {
 	switch os.Args[0] {
@@ -56,82 +53,51 @@ func main() {
 	}
 }
 
-// family is the set of child processes: all are forked by run, in the main thread, and end with it.
+// family is the set of child processes, which end together.
 type family struct {
-	spawn chan func()
-	died  chan string
-	all   []*child
+	ctx  context.Context
+	end  context.CancelFunc
+	all  sync.WaitGroup
+	died chan string
 }
 
-type child struct {
-	*exec.Cmd
-	done chan struct{}
+func newFamily() *family {
+	ctx, end := context.WithCancel(context.Background())
+	return &family{ctx: ctx, end: end, died: make(chan string, 16)}
 }
 
 // start runs file as name (its argv[0]). What it says goes to the file log, or to our own stderr.
 func (f *family) start(name, file, log string, args ...string) {
-	started := make(chan error)
-	f.spawn <- func() {
-		c := &child{exec.Command(file, args...), make(chan struct{})}
-		c.Args[0], c.Stdout, c.Stderr = name, os.Stderr, os.Stderr
-		if log != "" {
-			to, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-			must.Do(err)
-			defer to.Close()
-			c.Stdout, c.Stderr = to, to
-		}
-		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-		err := c.Start()
-		if err == nil {
-			f.all = append(f.all, c)
-			go func() {
-				err := c.Wait()
-				close(c.done)
-				f.died <- fmt.Sprintf("%s exited: %v", name, err)
-			}()
-		}
-		started <- err
+	c := exec.CommandContext(f.ctx, file, args...)
+	c.Args[0], c.Stdout, c.Stderr = name, os.Stderr, os.Stderr
+	if log != "" {
+		to := must.Get(os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600))
+		c.Stdout, c.Stderr = to, to
 	}
-	must.Do(<-started)
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+	c.WaitDelay = 3 * time.Second // then it is killed: the API server would wait a minute for open watches
+	f.all.Go(func() {
+		runtime.LockOSThread() // Pdeathsig comes when the thread that forked ends: this one stays for as long as the child
+		f.died <- fmt.Sprintf("%s exited: %v", name, c.Run())
+	})
 }
 
-// stop asks, waits for a while, then kills: the API server would wait a minute for open watches.
-func stop(children []*child, grace time.Duration) {
-	for _, c := range children {
-		_ = c.Process.Signal(syscall.SIGTERM)
-	}
-	deadline := time.After(grace)
-	for _, c := range children {
-		select {
-		case <-c.done:
-		case <-deadline:
-			_ = c.Process.Kill()
-			<-c.done
-		}
-	}
-}
-
-// run brings the node up in the background and stays in the main thread until a signal or the death of a child. Either
-// way the exit code is 0, as k3s': Restart=always brings it back. Pods' shims are no children of ours and go on.
+// run brings the node up and waits for a signal or the death of a child. Either way the exit code is 0, as k3s':
+// Restart=always brings it back. Pods' shims are no children of ours and go on.
 func (n *node) run() {
 	notify := os.Getenv("NOTIFY_SOCKET")
 	os.Unsetenv("NOTIFY_SOCKET") // the children would say READY too
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	go n.bringUp(notify)
-	for {
-		select {
-		case fork := <-n.spawn:
-			fork()
-			continue
-		case reason := <-n.died:
-			logrus.Errorf("Shutdown request received: %s", reason)
-		case s := <-signals:
-			logrus.Infof("Shutdown request received: %v", s)
-		}
-		base := min(2, len(n.all)) // containerd and etcd (or the kubelet) come first and end last
-		stop(n.all[base:], 2*time.Second)
-		stop(n.all[:base], 10*time.Second)
-		os.Exit(0)
+	select {
+	case reason := <-n.died:
+		logrus.Errorf("Shutdown request received: %s", reason)
+	case s := <-signals:
+		logrus.Infof("Shutdown request received: %v", s)
 	}
+	n.end()
+	n.all.Wait()
+	os.Exit(0)
 }
