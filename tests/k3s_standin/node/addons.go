@@ -3,13 +3,12 @@ package main
 import (
 	"bytes"
 	"embed"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -19,53 +18,35 @@ import (
 //go:embed manifests/*.yaml
 var packaged embed.FS
 
-// addons applies what lies in DATA/server/manifests: all of it at start, later what has changed.
-type addons struct {
-	dir, kubeconfig string
-	applied         map[string]string // the hash of what was applied, by file
-}
+var addons = regexp.MustCompile(`^[^.].*\.(ya?ml|json)$`)
 
 // layAddons writes the packaged manifests, but for those that are disabled: these are removed, objects and all.
-func (s *server) layAddons() *addons {
-	a := &addons{s.path("server/manifests"), s.cred + "/super-admin.conf", map[string]string{}}
+func (s *server) layAddons() {
 	values := s.values()
 	for _, file := range must.Get(packaged.ReadDir("manifests")) {
 		content := []byte(values.Replace(string(must.Get(packaged.ReadFile("manifests/" + file.Name())))))
-		to := filepath.Join(a.dir, file.Name())
+		to := s.path("server/manifests", file.Name())
 		if slices.Contains(s.List("disable"), strings.TrimSuffix(file.Name(), ".yaml")) {
-			a.kubectl(content, "delete", "--ignore-not-found", "--wait=false", "-f", "-")
+			s.kubectl(content, "delete", "--ignore-not-found", "--wait=false", "-f", "-")
 			_ = os.Remove(to)
 		} else if _, err := os.Stat(to + ".skip"); err != nil {
 			write(to, content, 0o600)
 		}
 	}
-	return a
 }
 
-func (a *addons) watch() {
-	for ; ; time.Sleep(15 * time.Second) {
-		_ = filepath.WalkDir(a.dir, func(file string, entry fs.DirEntry, err error) error {
-			known := slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file))
-			if err == nil && !entry.IsDir() && known && entry.Name()[0] != '.' {
-				a.apply(file)
-			}
-			return nil
-		})
-	}
-}
-
-func (a *addons) apply(file string) {
+// apply applies a file of DATA/server/manifests.
+func (s *server) apply(file string) bool {
 	text, err := os.ReadFile(file)
-	if _, skip := os.Stat(file + ".skip"); err != nil || skip == nil || a.applied[file] == hash(text) {
-		return
+	if _, skip := os.Stat(file + ".skip"); err != nil || skip == nil {
+		return false
 	}
-	if a.kubectl(text, "apply", "--server-side", "--force-conflicts", "--field-manager=k3s", "-f", "-") {
-		a.applied[file] = hash(text)
-	}
+	return s.kubectl(text, "apply", "--server-side", "--force-conflicts", "--field-manager=k3s", "-f", "-")
 }
 
-func (a *addons) kubectl(input []byte, args ...string) bool {
-	cmd := exec.Command(self(), append([]string{"kubectl", "--kubeconfig", a.kubeconfig, "--cache-dir", "/run/k3s/kubectl"}, args...)...)
+func (s *server) kubectl(input []byte, args ...string) bool {
+	config := filepath.Join(s.cred, "super-admin.conf")
+	cmd := exec.Command(self(), append([]string{"kubectl", "--kubeconfig", config, "--cache-dir", "/run/k3s/kubectl"}, args...)...)
 	cmd.Stdin = bytes.NewReader(input)
 	text, err := cmd.CombinedOutput()
 	if err != nil {

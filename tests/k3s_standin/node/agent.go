@@ -110,16 +110,16 @@ func (n *node) bringUp(notify string) {
 	}
 	prepareHost()
 	n.startContainerd()
-	images := &importer{n.path("agent/images"), map[string]string{}}
-	images.unpin()
+	unpin()
+	images := folder{n.path("agent/images"), archives, load, map[string]string{}}
 	imported := make(chan struct{})
 	go func() { images.scan(); close(imported) }()
 	if s != nil {
 		s.controlPlane()
 		s.writeAdminConfig()
-		a := s.layAddons()
-		a.apply(a.dir + "/site.yaml") // agents' rights: this server's own part as an agent needs them next
-		go a.watch()
+		s.layAddons()
+		s.apply(s.path("server/manifests/site.yaml")) // agents' rights: this server's own part as an agent needs them next
+		go (&folder{s.path("server/manifests"), addons, s.apply, map[string]string{}}).watch(15 * time.Second)
 		ready(notify)
 	}
 	for err := n.join(url, token); err != nil; err = n.join(url, token) {
@@ -127,7 +127,7 @@ func (n *node) bringUp(notify string) {
 		time.Sleep(2 * time.Second)
 	}
 	<-imported
-	go images.watch()
+	go images.watch(2 * time.Second)
 	n.startKubelet()
 	api := clientset(n.path("agent/agent.kubeconfig"))
 	for err := n.sync(api); err != nil; err = n.sync(api) {
