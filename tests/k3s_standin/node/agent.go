@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -27,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/kubernetes/cmd/kubeadm/app/util"
 	kubeconfigutil "k8s.io/kubernetes/cmd/kubeadm/app/util/kubeconfig"
@@ -82,15 +81,15 @@ func write(path string, content []byte, mode os.FileMode) {
 	must.Do(os.Rename(temporary, path))
 }
 
-// password takes a token apart: `K10<sha256 of the CA>::<user>:<password>`, or the password alone.
+// A token is `K10<sha256 of the CA>::<user>:<password>`, or the password alone.
+var fullToken = regexp.MustCompile(`^K10(.*?)::(?:[^:]*:)?(.*)$`)
+
+// password takes a token apart.
 func password(token string) (word, sum string) {
-	if full, ok := strings.CutPrefix(token, "K10"); ok && strings.Contains(full, "::") {
-		sum, token, _ = strings.Cut(full, "::")
-		if _, after, ok := strings.Cut(token, ":"); ok {
-			token = after
-		}
+	if parts := fullToken.FindStringSubmatch(token); parts != nil {
+		return parts[2], parts[1]
 	}
-	return token, sum
+	return token, ""
 }
 
 func clientset(kubeconfig string) *kubernetes.Clientset {
@@ -167,15 +166,14 @@ func prepareHost() {
 func (n *node) join(url, token string) error {
 	word, sum := password(token)
 	// the CA is not known yet, so it is read unchecked, then compared with the hash in the token, where that has one
-	open := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	answer, err := open.Get(url + "/cacerts")
-	if err != nil {
-		return fmt.Errorf("failed to get CA certs: %w", err)
-	}
-	defer answer.Body.Close()
-	ca, err := io.ReadAll(answer.Body)
+	unchecked := &rest.Config{Host: url, Timeout: 10 * time.Second, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
+	open, err := kubernetes.NewForConfig(unchecked)
 	if err != nil {
 		return err
+	}
+	ca, err := open.Discovery().RESTClient().Get().AbsPath("/cacerts").DoRaw(context.Background())
+	if err != nil {
+		return fmt.Errorf("failed to get CA certs: %w", err)
 	} else if sum != "" && sum != hash(ca) {
 		return fmt.Errorf("token CA hash does not match the Cluster CA certificate hash: %s != %s", sum, hash(ca))
 	}

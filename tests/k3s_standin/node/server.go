@@ -19,7 +19,6 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/errors"
 	apiserver "k8s.io/apiserver/pkg/server"
-	"k8s.io/client-go/tools/clientcmd"
 	app "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 	"k8s.io/kubernetes/cmd/kubeadm/app/apis/kubeadm"
@@ -29,7 +28,6 @@ import (
 	"k8s.io/kubernetes/cmd/kubeadm/app/phases/etcd"
 	"k8s.io/kubernetes/cmd/kubeadm/app/phases/kubeconfig"
 	configutil "k8s.io/kubernetes/cmd/kubeadm/app/util/config"
-	kubeconfigutil "k8s.io/kubernetes/cmd/kubeadm/app/util/kubeconfig"
 
 	"airgap.local/k3s-standin/config"
 	"airgap.local/k3s-standin/must"
@@ -120,15 +118,13 @@ func (s *server) tokens(ca []byte) {
 	word = cmp.Or(word, kept, rand.Text())
 	full := "K10" + hash(ca) + "::"
 	s.token = full + "server:" + word
-	write(s.path("server/token"), []byte(s.token+"\n"), 0o600)
 	agent, _ := password(s.Get("agent-token", ""))
-	for _, name := range []string{"node-token", "agent-token"} {
-		if file := s.path("server", name); name == "agent-token" && agent != "" {
-			write(file, []byte(full+"node:"+agent+"\n"), 0o600)
-		} else {
-			_ = os.Remove(file)
-			must.Do(os.Symlink("token", file))
-		}
+	joining := s.token
+	if agent != "" {
+		joining = full + "node:" + agent
+	}
+	for name, token := range map[string]string{"token": s.token, "node-token": s.token, "agent-token": joining} {
+		write(s.path("server", name), []byte(token+"\n"), 0o600)
 	}
 	var table bytes.Buffer // to the API server both are bearer tokens
 	users := [][]string{{cmp.Or(agent, word), "node", "node", agents}, {word, "server", "server", agents}}
@@ -190,12 +186,8 @@ func (s *server) controlPlane() {
 
 // writeAdminConfig copies the administrator's kubeconfig with k3s' names: cluster, user and context are `default`.
 func (s *server) writeAdminConfig() {
-	from := must.Get(clientcmd.LoadFromFile(filepath.Join(s.cred, "super-admin.conf")))
-	user := from.AuthInfos[from.Contexts[from.CurrentContext].AuthInfo]
-	ca := must.Get(os.ReadFile(filepath.Join(s.tls, "ca.crt")))
-	url := "https://127.0.0.1:" + s.port
-	to := kubeconfigutil.CreateWithCerts(url, "default", "default", ca, user.ClientKeyData, user.ClientCertificateData)
-	text := strings.ReplaceAll(string(must.Get(clientcmd.Write(*to))), "default@default", "default")
+	names := strings.NewReplacer("kubernetes-super-admin@default", "default", "kubernetes-super-admin", "default")
+	text := names.Replace(read(filepath.Join(s.cred, "super-admin.conf"))) + "\n"
 	mode := must.Get(strconv.ParseUint(s.Get("write-kubeconfig-mode", "0600"), 8, 32))
 	write(s.Get("write-kubeconfig", config.Kubeconfig), []byte(text), os.FileMode(mode))
 }
