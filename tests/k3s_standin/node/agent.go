@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -39,16 +41,15 @@ const (
 	agents = "system:k3s-standin:agents" // the group of those who join with a token; manifests/site.yaml says what it may
 )
 
-//go:embed manifests/containerd.toml
-var containerdBase string
+//go:embed manifests
+var manifests embed.FS
 
 // node is one run of `k3s server` or `k3s agent`.
 type node struct {
 	*family
 	config.Options
 	role, data, bin, name, ip string
-	site                      map[string]string // what a server tells its nodes: manifests/site.yaml
-	pods                      string            // the network of this node's pods, once it is set up
+	values                    map[string]string // what manifests/ leaves open
 }
 
 func newNode(role string, o config.Options) *node {
@@ -56,15 +57,30 @@ func newNode(role string, o config.Options) *node {
 	if ip == "" {
 		ip = must.Get(utilnet.ChooseHostInterface()).String() // that of the default route, as k3s
 	}
-	return &node{
+	n := &node{
 		family: newFamily(), Options: o, role: role, ip: ip, name: strings.ToLower(o.Get("node-name", must.Get(os.Hostname()))),
 		data: must.Get(filepath.Abs(o.Get("data-dir", "/var/lib/rancher/k3s"))), bin: filepath.Dir(self()),
 	}
+	n.values = map[string]string{
+		"Agent": n.path("agent"), "Bin": n.bin, "Socket": socket, "Systemd": fmt.Sprint(os.Getenv("INVOCATION_ID") != ""),
+		"Pause": n.Get("pause-image", "rancher/mirrored-pause:3.6"), "Snapshotter": n.Get("snapshotter", "overlayfs"),
+		"ProtectKernel": n.Get("protect-kernel-defaults", "false"), "ResolvConf": n.Get("resolv-conf", "/etc/resolv.conf"),
+	}
+	return n
 }
 
 func (n *node) path(parts ...string) string {
 	return filepath.Join(append([]string{n.data}, parts...)...)
 }
+
+// render fills in a template.
+func (n *node) render(text string) []byte {
+	var out bytes.Buffer
+	must.Do(template.Must(template.New("").Parse(text)).Execute(&out, n.values))
+	return out.Bytes()
+}
+
+func manifest(name string) string { return string(must.Get(manifests.ReadFile("manifests/" + name))) }
 
 func self() string { return must.Get(os.Executable()) }
 
@@ -96,7 +112,7 @@ func clientset(kubeconfig string) *kubernetes.Clientset {
 	return kubernetes.NewForConfigOrDie(must.Get(clientcmd.BuildConfigFromFlags("", kubeconfig)))
 }
 
-// bringUp goes from nothing to a node in the cluster, then keeps its network and labels right.
+// bringUp goes from nothing to a node in the cluster, then keeps its routes right.
 func (n *node) bringUp(notify string) {
 	logrus.Infof("Starting the k3s stand-in (%s): upstream Kubernetes behind k3s' command line, for tests only", n.role)
 	url, token := n.Get("server", ""), n.Get("token", read(n.Get("token-file", "")))
@@ -129,19 +145,19 @@ func (n *node) bringUp(notify string) {
 	go images.watch(2 * time.Second)
 	n.startKubelet()
 	api := clientset(n.path("agent/agent.kubeconfig"))
-	for err := n.sync(api); err != nil; err = n.sync(api) {
+	for err := n.settle(api); err != nil; err = n.settle(api) {
 		logrus.Infof("Waiting for the node: %v", err)
 		time.Sleep(2 * time.Second)
 	}
-	if n.site["NETWORK_POLICY"] == "true" {
+	if n.values["NetworkPolicy"] == "true" {
 		go n.enforce(api)
 	}
 	if s == nil {
 		ready(notify)
 	}
-	for range time.Tick(2 * time.Second) {
-		if err := n.sync(api); err != nil {
-			logrus.Warnf("Failed to read the nodes: %v", err)
+	for ; ; time.Sleep(2 * time.Second) {
+		if err := n.route(api); err != nil {
+			logrus.Warnf("Failed to join the other nodes' pods: %v", err)
 		}
 	}
 }
@@ -185,103 +201,49 @@ func (n *node) join(url, token string) error {
 	must.Do(kubeconfigutil.WriteToDisk(file, kubeconfigutil.CreateWithToken(url, "default", "default", ca, word)))
 	site, err := clientset(file).CoreV1().ConfigMaps("kube-system").Get(context.Background(), "k3s-standin", meta.GetOptions{})
 	if err == nil {
-		n.site = site.Data
+		maps.Copy(n.values, site.Data)
 	}
 	return err
 }
 
-// startContainerd renders containerd's configuration, by the user's template if there is one, and waits for the socket.
+// startContainerd writes containerd's configuration, by the user's template if there is one, and waits for the socket.
 func (n *node) startContainerd() {
 	etc := n.path("agent/etc/containerd")
-	text := template.Must(template.New("base").Parse(containerdBase))
-	if own := read(etc + "/config-v3.toml.tmpl"); own != "" {
-		text = template.Must(text.New("own").Parse(own))
-	}
-	var rendered bytes.Buffer
-	must.Do(text.Execute(&rendered, map[string]any{
-		"Agent": n.path("agent"), "Bin": n.bin, "Socket": socket, "Systemd": os.Getenv("INVOCATION_ID") != "",
-		"Pause": n.Get("pause-image", "rancher/mirrored-pause:3.6"), "Snapshotter": n.Get("snapshotter", "overlayfs"),
-	}))
-	write(etc+"/config.toml", rendered.Bytes(), 0o600)
+	base, own := manifest("containerd.toml"), read(etc+"/config-v3.toml.tmpl")
+	text := `{{ define "base" }}` + base + `{{ end }}` + cmp.Or(own, `{{ template "base" . }}`)
+	write(etc+"/config.toml", n.render(text), 0o600)
 	write(n.path("agent/etc/crictl.yaml"), []byte("runtime-endpoint: unix://"+socket+"\n"), 0o644)
 	must.Do(os.MkdirAll(n.path("agent/containerd"), 0o700))
 	n.start("containerd", n.bin+"/containerd", n.path("agent/containerd/containerd.log"), "-c", etc+"/config.toml")
+	waitFor("unix", socket)
+}
+
+// waitFor returns when somebody listens there.
+func waitFor(network, address string) {
 	for conn := net.Conn(nil); conn == nil; time.Sleep(100 * time.Millisecond) {
-		conn, _ = net.Dial("unix", socket)
+		conn, _ = net.Dial(network, address)
 	}
 }
 
 // startKubelet starts the kubelet, which gets its certificate by the token, and kube-proxy.
 func (n *node) startKubelet() {
-	type obj = map[string]any
-	settings := must.Get(json.MarshalIndent(obj{
-		"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-		"authentication": obj{
-			"anonymous": obj{"enabled": false}, "webhook": obj{"enabled": true},
-			"x509": obj{"clientCAFile": n.path("agent/client-ca.crt")},
-		},
-		"authorization": obj{"mode": "Webhook"}, "containerRuntimeEndpoint": "unix://" + socket,
-		"clusterDNS": []string{n.site["CLUSTER_DNS"]}, "clusterDomain": n.site["CLUSTER_DOMAIN"],
-		"evictionHard":           obj{"imagefs.available": "5%", "nodefs.available": "5%"},
-		"evictionMinimumReclaim": obj{"imagefs.available": "10%", "nodefs.available": "10%"},
-		"failSwapOn":             false, "readOnlyPort": 0, "imageMinimumGCAge": "2m", "serializeImagePulls": false,
-		"resolvConf": n.Get("resolv-conf", "/etc/resolv.conf"), "staticPodPath": n.path("agent/pod-manifests"),
-		"protectKernelDefaults": n.Get("protect-kernel-defaults", "") == "true",
-	}, "", "  "))
 	dir, token := n.path("agent/etc/kubelet.conf.d"), n.path("agent/agent.kubeconfig")
-	write(dir+"/00-k3s-defaults.conf", settings, 0o600)
+	write(dir+"/00-k3s-defaults.conf", n.render(manifest("kubelet.conf")), 0o600)
 	must.Do(os.MkdirAll(n.path("agent/pod-manifests"), 0o700))
-	n.start("kubelet", self(), "", util.ArgumentsToCommand(nil, extra([]string{
+	n.start("kubelet", self(), "", util.ArgumentsToCommand(arguments([]string{
 		"config-dir=" + dir, "cert-dir=" + n.path("agent/pki"), "hostname-override=" + n.name, "node-ip=" + n.ip,
 		"bootstrap-kubeconfig=" + token, "kubeconfig=" + n.path("agent/kubelet.kubeconfig"),
 		"node-labels=" + strings.Join(n.List("node-label"), ","),
 		"register-with-taints=" + strings.Join(n.List("node-taint"), ","),
-	}, n.List("kubelet-arg")))...)
-	n.start("kube-proxy", self(), "", util.ArgumentsToCommand(nil, extra([]string{
-		"kubeconfig=" + token, "hostname-override=" + n.name, "cluster-cidr=" + n.site["CLUSTER_CIDR"],
-	}, n.List("kube-proxy-arg")))...)
+	}), arguments(n.List("kubelet-arg")))...)
+	n.start("kube-proxy", self(), "", util.ArgumentsToCommand(arguments([]string{
+		"kubeconfig=" + token, "hostname-override=" + n.name, "cluster-cidr=" + n.values["ClusterCIDR"],
+	}), arguments(n.List("kube-proxy-arg")))...)
 }
 
-// sync makes bridge, address translation, a route to each other node's pods, and this node's labels as they should be.
-func (n *node) sync(api *kubernetes.Clientset) error {
-	nodes, err := api.CoreV1().Nodes().List(context.Background(), meta.ListOptions{})
-	if err != nil {
-		return err
-	}
-	result := fmt.Errorf("node %q is not registered yet", n.name)
-	for _, one := range nodes.Items {
-		_, pods, _ := net.ParseCIDR(one.Spec.PodCIDR)
-		i := slices.IndexFunc(one.Status.Addresses, func(a core.NodeAddress) bool { return a.Type == core.NodeInternalIP })
-		if pods == nil || i < 0 {
-			continue
-		}
-		if one.Name == n.name {
-			result = n.settle(api, one.Spec.PodCIDR)
-		} else if err := netlink.RouteReplace(&netlink.Route{Dst: pods, Gw: net.ParseIP(one.Status.Addresses[i].Address)}); err != nil {
-			logrus.Warnf("No route to the pods of %s: %v", one.Name, err)
-		}
-	}
-	return result
-}
-
-// settle does, once in a run, what needs the network of this node's pods: address translation, their bridge, and those labels
-// that a kubelet may not give itself.
-func (n *node) settle(api *kubernetes.Clientset, pods string) error {
-	if n.pods == pods {
-		return nil
-	}
-	tables, err := iptables.New()
-	if err == nil { // who talks to the world outside does so by the node's address
-		err = tables.AppendUnique("nat", "POSTROUTING", "-s", pods, "!", "-d", n.site["CLUSTER_CIDR"], "-j", "MASQUERADE")
-	}
-	if err != nil {
-		return err
-	}
-	write(n.path("agent/etc/cni/net.d/10-flannel.conflist"), fmt.Appendf(nil, `{"name": "cbr0", "cniVersion": "1.0.0", "plugins": [
-  {"type": "bridge", "bridge": "cni0", "isDefaultGateway": true, "forceAddress": true, "hairpinMode": true,
-   "ipam": {"type": "host-local", "subnet": %q}},
-  {"type": "portmap", "capabilities": {"portMappings": true}}]}
-`, pods), 0o600)
+// settle does what needs the network of this node's pods: address translation, their bridge, and those labels that a
+// kubelet may not give itself.
+func (n *node) settle(api *kubernetes.Clientset) error {
 	labels := map[string]string{"node.kubernetes.io/instance-type": "k3s"}
 	if n.role == "server" {
 		labels["node-role.kubernetes.io/control-plane"] = "true"
@@ -294,9 +256,34 @@ func (n *node) settle(api *kubernetes.Clientset, pods string) error {
 		labels[key] = value
 	}
 	patch := must.Get(json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}}))
-	_, err = api.CoreV1().Nodes().Patch(context.Background(), n.name, types.MergePatchType, patch, meta.PatchOptions{})
-	if err == nil {
-		n.pods = pods
+	node, err := api.CoreV1().Nodes().Patch(context.Background(), n.name, types.MergePatchType, patch, meta.PatchOptions{})
+	if err != nil {
+		return err
+	} else if node.Spec.PodCIDR == "" {
+		return fmt.Errorf("node %q has no network for its pods yet", n.name)
+	}
+	n.values["Pods"] = node.Spec.PodCIDR
+	write(n.path("agent/etc/cni/net.d/10-flannel.conflist"), n.render(manifest("cni.conf")), 0o600)
+	tables, err := iptables.New()
+	if err != nil {
+		return err
+	}
+	// who talks to the world outside does so by the node's address
+	return tables.AppendUnique("nat", "POSTROUTING", "-s", node.Spec.PodCIDR, "!", "-d", n.values["ClusterCIDR"], "-j", "MASQUERADE")
+}
+
+// route leads to each other node's pods.
+func (n *node) route(api *kubernetes.Clientset) error {
+	nodes, err := api.CoreV1().Nodes().List(context.Background(), meta.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, one := range nodes.Items {
+		_, pods, _ := net.ParseCIDR(one.Spec.PodCIDR)
+		i := slices.IndexFunc(one.Status.Addresses, func(a core.NodeAddress) bool { return a.Type == core.NodeInternalIP })
+		if one.Name != n.name && pods != nil && i >= 0 {
+			err = errors.Join(err, netlink.RouteReplace(&netlink.Route{Dst: pods, Gw: net.ParseIP(one.Status.Addresses[i].Address)}))
+		}
 	}
 	return err
 }

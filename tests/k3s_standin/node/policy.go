@@ -18,7 +18,7 @@ import (
 func (n *node) enforce(api *kubernetes.Clientset) {
 	config := options.NewKubeRouterConfig()
 	config.EnableIPv4, config.HostnameOverride = true, n.name
-	config.ClusterIPCIDRs, config.NodePortRange = []string{n.site["SERVICE_CIDR"]}, n.site["NODE_PORTS"]
+	config.ClusterIPCIDRs, config.NodePortRange = []string{n.values["ServiceCIDR"]}, n.values["NodePorts"]
 	tables, sets, err := netpol.NewIPTablesHandlers(config)
 	if err != nil {
 		logrus.Warnf("Skipping network policy controller start: %v", err)

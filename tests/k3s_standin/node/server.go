@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -65,15 +66,14 @@ func apiServer(args []string) error {
 // server adds to a node what runs on a server alone.
 type server struct {
 	*node
-	tls, cred, port, nodePorts, token string
-	config                            *kubeadm.InitConfiguration
+	tls, cred, port, token string
+	config                 *kubeadm.InitConfiguration
 }
 
 // newServer makes what must exist before the first process starts. kubeadm, used as a library, knows how to make
 // certificates and kubeconfig files, and which arguments the control plane needs.
 func newServer(n *node) *server {
 	s := &server{node: n, tls: n.path("server/tls"), cred: n.path("server/cred"), port: n.Get("https-listen-port", "6443")}
-	s.nodePorts = n.Get("service-node-port-range", "30000-32767")
 	if n.Get("server", "") != "" {
 		must.Do(fmt.Errorf("the stand-in runs one server a site: remove the key `server` from this server's configuration"))
 	}
@@ -88,7 +88,14 @@ func newServer(n *node) *server {
 	c.Networking.DNSDomain = n.Get("cluster-domain", "cluster.local")
 	c.APIServer.CertSANs = append(n.List("tls-san"), "localhost", "127.0.0.1", "::1")
 	c.Etcd.Local = &kubeadm.LocalEtcd{DataDir: n.path("server/db/etcd")}
-	c.Etcd.Local.ExtraArgs = extra([]string{"log-level=error"}, n.List("etcd-arg"))
+	c.Etcd.Local.ExtraArgs = arguments([]string{"log-level=error"}, n.List("etcd-arg"))
+	maps.Copy(n.values, map[string]string{
+		"ClusterCIDR": c.Networking.PodSubnet, "ServiceCIDR": c.Networking.ServiceSubnet, "ClusterDomain": c.Networking.DNSDomain,
+		"ClusterDNS":    n.Get("cluster-dns", must.Get(constants.GetDNSIP(c.Networking.ServiceSubnet)).String()),
+		"NodePorts":     n.Get("service-node-port-range", "30000-32767"),
+		"NetworkPolicy": fmt.Sprint(n.Get("disable-network-policy", "") != "true"),
+		"Storage":       n.Get("default-local-storage-path", n.path("storage")),
+	})
 	must.Do(os.MkdirAll(n.path("server"), 0o700))
 	// serving certificates are made anew, for names and addresses may have changed; clients' are kept
 	for _, name := range []string{"apiserver", "etcd/server", "etcd/peer"} {
@@ -132,33 +139,24 @@ func (s *server) tokens(ca []byte) {
 	write(filepath.Join(s.cred, "passwd"), table.Bytes(), 0o600)
 }
 
-// extra joins pass-through values (`name=value`) and those defaults of ours that they do not replace.
-func extra(defaults, given []string) (out []kubeadm.Arg) {
-	names := map[string]bool{}
-	for i, arg := range slices.Concat(given, defaults) {
+// arguments are lists of `name=value` as kubeadm takes them. Of two with one name the later one counts.
+func arguments(lists ...[]string) (out []kubeadm.Arg) {
+	for _, arg := range slices.Concat(lists...) {
 		name, value, hasValue := strings.Cut(arg, "=")
-		if strings.HasSuffix(name, "+") || strings.HasSuffix(name, "-") {
-			must.Do(fmt.Errorf("%s: the stand-in knows `name=value` alone: give the whole value", arg))
-		} else if !hasValue {
+		if !hasValue {
 			value = "true"
 		}
-		if i < len(given) || !names[name] {
-			names[name] = true
-			out = append(out, kubeadm.Arg{Name: name, Value: value})
-		}
+		out = append(out, kubeadm.Arg{Name: name, Value: value})
 	}
 	return out
 }
 
 // controlPlane starts etcd and the Kubernetes servers and returns when the API answers.
 func (s *server) controlPlane() {
-	must.Do(os.MkdirAll(s.config.Etcd.Local.DataDir, 0o700))
 	local := &kubeadm.APIEndpoint{AdvertiseAddress: "127.0.0.1"}
 	pod := etcd.GetEtcdPodSpec(&s.config.ClusterConfiguration, local, "default", nil)
 	s.start("etcd", filepath.Join(s.bin, "etcd"), "", pod.Spec.Containers[0].Command[1:]...)
-	for conn := net.Conn(nil); conn == nil; time.Sleep(100 * time.Millisecond) {
-		conn, _ = net.Dial("tcp", "127.0.0.1:2379")
-	}
+	waitFor("tcp", "127.0.0.1:2379")
 	client := func(name string) []string {
 		file := filepath.Join(s.cred, name+".conf")
 		return []string{
@@ -166,12 +164,12 @@ func (s *server) controlPlane() {
 			"authentication-kubeconfig=" + file, "authorization-kubeconfig=" + file,
 		}
 	}
-	s.config.APIServer.ExtraArgs = extra([]string{
+	s.config.APIServer.ExtraArgs = arguments([]string{
 		"anonymous-auth=false", "profiling=false", "token-auth-file=" + filepath.Join(s.cred, "passwd"),
-		"service-node-port-range=" + s.nodePorts,
+		"service-node-port-range=" + s.values["NodePorts"],
 	}, s.List("kube-apiserver-arg"))
-	s.config.ControllerManager.ExtraArgs = extra(client("controller-manager"), s.List("kube-controller-manager-arg"))
-	s.config.Scheduler.ExtraArgs = extra(client("scheduler"), s.List("kube-scheduler-arg"))
+	s.config.ControllerManager.ExtraArgs = arguments(client("controller-manager"), s.List("kube-controller-manager-arg"))
+	s.config.Scheduler.ExtraArgs = arguments(client("scheduler"), s.List("kube-scheduler-arg"))
 	pods := controlplane.GetStaticPodSpecs(&s.config.ClusterConfiguration, &s.config.LocalAPIEndpoint, nil)
 	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
 		s.start(name, self(), "", pods[name].Spec.Containers[0].Command[1:]...)
@@ -190,16 +188,4 @@ func (s *server) writeAdminConfig() {
 	text := names.Replace(read(filepath.Join(s.cred, "super-admin.conf"))) + "\n"
 	mode := must.Get(strconv.ParseUint(s.Get("write-kubeconfig-mode", "0600"), 8, 32))
 	write(s.Get("write-kubeconfig", config.Kubeconfig), []byte(text), os.FileMode(mode))
-}
-
-// values are what manifests/ leaves open.
-func (s *server) values() *strings.Replacer {
-	network := s.config.Networking
-	dns := must.Get(constants.GetDNSIP(network.ServiceSubnet)).String()
-	return strings.NewReplacer(
-		"%{CLUSTER_DNS}%", s.Get("cluster-dns", dns), "%{CLUSTER_DOMAIN}%", network.DNSDomain,
-		"%{CLUSTER_CIDR}%", network.PodSubnet, "%{SERVICE_CIDR}%", network.ServiceSubnet, "%{NODE_PORTS}%", s.nodePorts,
-		"%{NETWORK_POLICY}%", fmt.Sprint(s.Get("disable-network-policy", "") != "true"),
-		"%{STORAGE}%", s.Get("default-local-storage-path", s.path("storage")),
-	)
 }
