@@ -20,6 +20,8 @@ import urllib.parse
 
 import pytest
 
+from tests.setup.cache import CACHE
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODULES = "ansible_collections.airgap.mlops.plugins.modules"
 K3S_VERSION = "v1.35.7+k3s1"
@@ -87,12 +89,8 @@ def tiny(images: pathlib.Path) -> dict[str, t.Any]:
     return image
 
 
-def cache() -> pathlib.Path:
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "airgap-mlops"
-
-
 def blob(digest: str) -> pathlib.Path:
-    return cache() / "images/blobs" / digest.replace(":", "/")
+    return CACHE / "images/blobs" / digest.replace(":", "/")
 
 
 def test_a_built_image_says_what_it_holds(tiny: dict[str, t.Any]) -> None:
