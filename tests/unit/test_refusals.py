@@ -137,7 +137,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path: pathlib.Path) -> None:
     """All in one run, for a start of Ansible takes longer than any of them."""
 
     def look(number: int, where: str, settings: dict[str, object]) -> dict[str, object]:
-        role, _, file = where.partition(" ")
+        role, _space, file = where.partition(" ")
         include = {"name": f"airgap.mlops.{role}", "tasks_from": file or "preflight", "rolespec_validate": False}
         answer = {"content": "{{ ansible_failed_result.msg }}", "dest": f"{tmp_path}/{number}", "mode": "0600"}
         variables = {"mlflow_schema_revisions": ["a", "b"], **settings}
@@ -147,7 +147,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path: pathlib.Path) -> None:
         "hosts": "localhost",
         "gather_facts": False,
         "vars": {"ansible_python_interpreter": sys.executable},
-        "tasks": [look(number, where, settings) for number, (where, settings, _) in enumerate(REFUSED)],
+        "tasks": [look(number, where, settings) for number, (where, settings, _says) in enumerate(REFUSED)],
     }
     playbook = tmp_path / "play.yml"
     playbook.write_text(yaml.safe_dump([play]))
@@ -155,5 +155,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path: pathlib.Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     answers = [" ".join((tmp_path / str(number)).read_text().split()) for number in range(len(REFUSED))]
-    assert [says for (_, _, says), answer in zip(REFUSED, answers, strict=True) if says not in answer] == []
-    assert {where for where, _, _ in REFUSED} >= set(components_looked_at())
+    assert [
+        says for (_where, _settings, says), answer in zip(REFUSED, answers, strict=True) if says not in answer
+    ] == []
+    assert {where for where, _settings, _says in REFUSED} >= set(components_looked_at())
