@@ -84,7 +84,7 @@ def test_the_installed_collection_plans_a_site(installed: pathlib.Path) -> None:
     if "INTEGRATION_VARIABLES" not in os.environ:
         pytest.skip("no edge node: make integration starts one")
     variables = json.loads(pathlib.Path(os.environ["INTEGRATION_VARIABLES"]).read_text())
-    inventory, bundle = ROOT / "molecule/shared/inventory", variables["bundle"]
+    inventory, bundle = ROOT / "molecule/shared/inventory/edge1.yml", variables["bundle"]
     output = run(
         "ansible-playbook", "airgap.mlops.site", "--check", "--diff", "--inventory", str(inventory),
         "--extra-vars", f"repository={ROOT}", "--extra-vars", f"airgap_bundle={bundle}",

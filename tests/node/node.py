@@ -23,7 +23,7 @@ from tests.node.ssh import Ssh
 __all__ = ("ADDRESSES", "ROOT", "Node", "is_abandoned", "list_nodes")
 
 ROOT = Path(__file__).resolve().parents[2]
-ADDRESSES = {"demo": "10.210.77.10", "edge1": "10.210.77.20", "edge2": "10.210.77.21"}
+ADDRESSES = {"demo": "10.210.77.10", "edge1": "10.210.77.20", "edge2": "10.210.77.21", "edge3": "10.210.77.22"}
 _LABEL = "airgap.mlops.checkout"
 _ADDRESS = "airgap.mlops.address"
 _BOOT_SECONDS = 60

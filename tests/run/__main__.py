@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.run import images, integration, lint, molecule, unit
+from tests.run import integration, lint, molecule, unit
 from tests.run.process import side_by_side
 from tests.run.report import Tally, clock, say
 
@@ -22,15 +22,17 @@ KINDS: dict[str, Callable[[list[str]], Tally]] = {
 Step = tuple[str, list[str]]
 
 
-def lanes() -> tuple[list[Step], list[Step]]:
-    """All tests, side by side: on nodes, where most of the time is waiting for pods, and what needs none.
+def lanes() -> list[list[Step]]:
+    """All tests, side by side: two on nodes, where most of the time is waiting for pods, and what needs none.
 
-    The first scenario takes a bare node to a running k3s, which the integration tests then use as well.
+    The scenario k3s takes a bare node to a running cluster, which integration tests then use before the next one does.
     """
-    scenarios = list(molecule.SCENARIOS)
-    on_nodes = [("molecule", scenarios[:1]), ("integration", integration.own_names()), ("molecule", scenarios[1:])]
-    beside = [("lint", []), ("unit", []), ("integration", images.test_folders("integration"))]
-    return on_nodes, beside
+    (first, *others), *chains = map(list, molecule.CHAINS)
+    return [
+        [("molecule", [first]), ("integration", integration.names(on_cluster=True)), ("molecule", others)],
+        *([("molecule", chain)] for chain in chains),
+        [("lint", []), ("unit", []), ("integration", integration.names(on_cluster=False))],
+    ]
 
 
 def run_steps(steps: list[Step]) -> dict[str, Tally]:
@@ -41,8 +43,8 @@ def run_steps(steps: list[Step]) -> dict[str, Tally]:
 
 
 def run_all() -> dict[str, Tally]:
-    on_nodes, beside = side_by_side([functools.partial(run_steps, steps) for steps in lanes()])
-    return {kind: on_nodes.get(kind, Tally()) + beside.get(kind, Tally()) for kind in KINDS}
+    done = side_by_side([functools.partial(run_steps, steps) for steps in lanes()])
+    return {kind: sum((tallies.get(kind, Tally()) for tallies in done), Tally()) for kind in KINDS}
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ from tests.run.servers import program
 __all__ = ("EDGE", "edge_node", "is_running")
 
 EDGE = "edge1"
+AGENT = "edge2"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 
 
@@ -39,7 +40,7 @@ def edge_node(work: Path, failed: Callable[[], bool]) -> Iterator[dict[str, str]
     if failed():
         say("integration  nodes stay for a look")
     else:
-        molecule.remove_nodes(keep=before)
+        molecule.remove_nodes({EDGE, AGENT} - before)
 
 
 def _variables(work: Path) -> dict[str, str]:

@@ -22,15 +22,16 @@ from tests.run.report import Tally, say
 from tests.run.s3 import s3_python
 from tests.run.tallies import pytest_tally
 
-__all__ = ("own_names", "run")
+__all__ = ("names", "run")
 
 HERE = ROOT / "tests/integration"
 TARGETS = HERE / "targets"
 WORK = ROOT / "build/tests/integration"
 # what the aliases of a target say, for files
 FILES_NEED = {"test_galaxy.py": {"node"}}
-# Two runs at once would meet on the servers' ports.
-_servers = threading.Lock()
+ON_CLUSTER = {"kube", "node"}
+# Two runs at once would meet on the servers' ports; the cluster has none on this machine.
+_ports = threading.Lock()
 
 
 def needs(target: str) -> set[str]:
@@ -47,29 +48,33 @@ def files() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in HERE.glob("test_*.py"))
 
 
-def own_names() -> list[str]:
-    """All but the tests of the images."""
-    return [*targets(), *files()]
+def names(*, on_cluster: bool) -> list[str]:
+    """The tests that use the edge node's cluster, or all others: targets, files, folders of images."""
+    there = [name for name in targets() if needs(name) & ON_CLUSTER]
+    there += [path for path in files() if FILES_NEED.get(Path(path).name, set()) & ON_CLUSTER]
+    return there if on_cluster else sorted({*targets(), *files(), *images.test_folders("integration")} - {*there})
 
 
 def run(only: list[str]) -> Tally:
-    with _servers:
-        return _run(only)
+    chosen = only or [*names(on_cluster=True), *names(on_cluster=False)]
+    own = [name for name in targets() if name in chosen]
+    paths = [path for path in files() if path in chosen]
+    of_images = [path for path in chosen if path.startswith("images/")]
+    wanted = _wanted(own, paths, of_images)
+    on_ports = wanted - ON_CLUSTER
+    with _ports if on_ports else contextlib.nullcontext(), _work("servers" if on_ports else "cluster") as work:
+        return _run(own, paths, of_images, wanted, work)
 
 
-def _run(only: list[str]) -> Tally:
-    names = [name for name in targets() if not only or name in only]
-    paths = [path for path in files() if not only or path in only]
-    of_images = [path for path in only or images.test_folders("integration") if path.startswith("images/")]
-    wanted = _wanted(names, paths, of_images)
+def _run(own: list[str], paths: list[str], of_images: list[str], wanted: set[str], work: Path) -> Tally:
     tally = Tally()
-    with _work() as work, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         variables = {"repository": str(ROOT), "bundle": str(servers.BUNDLE)}
         if wanted:
             ensure_bundle()
         for server in _servers_of(wanted, work, lambda: tally.failed > 0):
             variables |= stack.enter_context(server)
-        tally += sum(side_by_side(_groups(names, paths, work, variables)), Tally())
+        tally += sum(side_by_side(_groups(own, paths, work, variables)), Tally())
         if of_images:
             tally += images.integration(of_images, work, variables, servers.redis_program(work))
     return tally
@@ -80,7 +85,7 @@ def _groups(names: list[str], paths: list[str], work: Path, variables: dict[str,
     groups: dict[str, list[Callable[[], Tally]]] = {}
     python = _node_python() if names else Path()
     for name in names:
-        server = "cluster" if needs(name) & {"kube", "node"} else " ".join(sorted(needs(name)))
+        server = "cluster" if needs(name) & ON_CLUSTER else " ".join(sorted(needs(name)))
         own = {**variables, "work_dir": str(work / name)}
         groups.setdefault(server, []).append(functools.partial(_target, name, work, own, python))
     if paths:
@@ -109,23 +114,24 @@ def _servers_of(
         yield servers.postgresql(work)
     if "minio" in wanted:
         yield servers.minio(work, s3_python())
-    if wanted & {"kube", "node"}:
+    if wanted & ON_CLUSTER:
         yield edge_node(work, failed)
     if "mindsdb" in wanted:
         yield servers.mindsdb(work)
 
 
 @contextlib.contextmanager
-def _work() -> Iterator[Path]:
+def _work(name: str) -> Iterator[Path]:
     """A private folder: it holds this run's passwords."""
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
+    work = WORK / name
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
     # 0711 and not 0700: the servers' own users pass through it to the one file that is theirs
-    WORK.chmod(0o711)
+    work.chmod(0o711)
     try:
-        yield WORK
+        yield work
     finally:
-        shutil.rmtree(WORK, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _node_python() -> Path:
@@ -152,7 +158,7 @@ def _target(name: str, work: Path, variables: dict[str, str], python: Path) -> T
     }
     playbook = folder / "play.yml"
     playbook.write_text(yaml.safe_dump([play], sort_keys=False))
-    inventory = str(ROOT / "molecule/shared/inventory") if on_node else "localhost,"
+    inventory = str(ROOT / "molecule/shared/inventory/edge1.yml") if on_node else "localhost,"
     connection = [] if on_node else ["--connection=local"]
     env = tool_env(ANSIBLE_ROLES_PATH=str(TARGETS), PATH=f"{work / 'bin'}:{tool_env()['PATH']}")
     argv = ["ansible-playbook", "--diff", f"--inventory={inventory}", *connection, f"--extra-vars=@{folder}/vars.json"]
@@ -166,6 +172,8 @@ def _pytest(paths: list[str], work: Path, variables: dict[str, str]) -> Tally:
     values.touch(0o600)
     values.write_text(json.dumps(variables))
     argv = [str(VENV / "bin/python"), "-m", "pytest", "-c", "tests/pytest.ini", "-q", "-p", "no:cacheprovider", *paths]
-    done = call("integration pytest", argv, env=tool_env(INTEGRATION_VARIABLES=str(values), TMPDIR=str(LOGS)))
+    done = call(
+        f"integration pytest {work.name}", argv, env=tool_env(INTEGRATION_VARIABLES=str(values), TMPDIR=str(LOGS))
+    )
     report("integration", done)
     return pytest_tally(done)

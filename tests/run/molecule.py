@@ -1,30 +1,39 @@
-"""Molecule: the scenarios in their order on the shared nodes. One test is one action of one scenario."""
+"""Molecule: two chains of scenarios, side by side, each on a node of its own. One test is one action of one scenario."""
 
 from __future__ import annotations
 
+import functools
 import re
 import time
+from collections.abc import Iterable
 
 from tests.node.node import ADDRESSES, Node
 from tests.node.podman import NodeError
 from tests.run.bundle import ensure_bundle
-from tests.run.process import call, report, tool_env
+from tests.run.process import call, report, side_by_side, tool_env
 from tests.run.report import Tally, clock, say
 
-__all__ = ("SCENARIOS", "converge_only", "remove_nodes", "run", "scenario_tally")
+__all__ = ("CHAINS", "converge_only", "remove_nodes", "run", "scenario_tally")
 
-SCENARIOS = ("k3s", "images", "minio", "mlflow", "mindsdb", "gateway", "default")
+# The first of a chain starts from a bare node, each other finds what the one before left: those of k3s on edge1, where an
+# agent comes and goes, those of the whole stack on edge3.
+CHAINS = (("k3s", "images", "mlflow"), ("default", "minio", "mindsdb", "gateway"))
 _STARTED = re.compile(r"\[\S+ > (\w+)\] Executing")
 _ENDED = re.compile(r"\[\S+ > (\w+)\] (?:.*)?Executed: (\w+)")
 
 
 def run(only: list[str]) -> Tally:
     ensure_bundle()
+    chosen = [[name for name in chain if not only or name in only] for chain in CHAINS]
+    return sum(side_by_side([functools.partial(_chain, names) for names in chosen if names]), Tally())
+
+
+def _chain(names: list[str]) -> Tally:
     tally = Tally()
-    for scenario in [name for name in SCENARIOS if not only or name in only]:
+    for scenario in names:
         tally += _scenario(scenario, "test", "--destroy=never")
         if tally.failed:
-            say(f"molecule     stopped after {scenario}: what comes next stands on it; its nodes stay for a look")
+            say(f"molecule     stopped after {scenario}: what comes next stands on it; its node stays for a look")
             break
     return tally
 
@@ -35,10 +44,10 @@ def converge_only(scenario: str) -> Tally:
     return _scenario(scenario, "converge")
 
 
-def remove_nodes(keep: set[str] | None = None) -> None:
-    """All nodes of the tests but those that are to be kept."""
-    for name in ADDRESSES:
-        if name.startswith("edge") and name not in (keep or ()):
+def remove_nodes(names: Iterable[str] = ADDRESSES) -> None:
+    """Nodes of the tests, all of them unless named; never that of the demo."""
+    for name in names:
+        if name.startswith("edge"):
             try:
                 Node.named(name).down()
             except NodeError as exc:
@@ -49,7 +58,7 @@ def _scenario(scenario: str, *command: str) -> Tally:
     env = tool_env(MOLECULE_GLOB="molecule/*/molecule.yml", MOLECULE_COMMAND_BORDERS="false")
     # what an earlier run remembers says nothing about the nodes of this one
     call(f"molecule {scenario} reset", ["molecule", "reset", "-s", scenario], env=env)
-    if scenario == SCENARIOS[0]:
+    if scenario in (chain[0] for chain in CHAINS):
         # it starts from bare nodes; --destroy=never, which keeps them afterwards, would skip a destroy in its sequence
         call(f"molecule {scenario} destroy", ["molecule", "destroy", "-s", scenario], env=env)
     started = time.monotonic()

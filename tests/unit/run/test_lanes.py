@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from tests.run import images, integration, molecule
 from tests.run.__main__ import KINDS, lanes
+from tests.run.process import ROOT
 
 
-def test_the_lanes_hold_every_test_once() -> None:
-    steps = [step for lane in lanes() for step in lane]
-    scenarios = [name for kind, only in steps if kind == "molecule" for name in only]
-    integrations = [name for kind, only in steps if kind == "integration" for name in only]
-    assert scenarios == list(molecule.SCENARIOS)
-    assert sorted(integrations) == sorted([*integration.own_names(), *images.test_folders("integration")])
-    assert {kind for kind, _only in steps} == set(KINDS)
-    assert [only for kind, only in steps if kind in ("lint", "unit")] == [[], []]  # no choice is all of them
+def chosen(wanted: str) -> Counter[str]:
+    return Counter(name for lane in lanes() for kind, only in lane if kind == wanted for name in only)
+
+
+def test_the_lanes_hold_every_scenario_once() -> None:
+    there = [path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")]
+    assert chosen("molecule") == Counter(there)
+
+
+def test_the_lanes_hold_every_integration_test_once() -> None:
+    there = [*integration.targets(), *integration.files(), *images.test_folders("integration")]
+    assert chosen("integration") == Counter(there)
+
+
+def test_a_chain_stays_in_its_order_and_lane() -> None:
+    orders = [[name for kind, only in lane if kind == "molecule" for name in only] for lane in lanes()]
+    assert [tuple(order) for order in orders if order] == list(molecule.CHAINS)
+
+
+def test_all_of_a_kind_runs_in_one_step() -> None:
+    steps = [(kind, only) for lane in lanes() for kind, only in lane if kind in ("lint", "unit")]
+    assert sorted(steps) == [("lint", []), ("unit", [])]  # no choice is all of them
+    assert {kind for lane in lanes() for kind, _only in lane} == set(KINDS)
 
 
 def test_no_step_of_an_empty_choice_runs_all() -> None:
