@@ -25,13 +25,14 @@ Step = tuple[str, list[str]]
 def lanes() -> list[list[Step]]:
     """All tests, side by side: two on nodes, where most of the time is waiting for pods, and what needs none.
 
-    The scenario k3s takes a bare node to a running cluster, which integration tests then use before the next one does.
+    The scenario k3s takes a bare node to a running cluster, which integration tests then use before the next one does. Linters need
+    no bundle, which may still be built; unit tests come last, since they use what processors the others leave.
     """
     (first, *others), *chains = map(list, molecule.CHAINS)
     return [
         [("molecule", [first]), ("integration", integration.names(on_cluster=True)), ("molecule", others)],
         *([("molecule", chain)] for chain in chains),
-        [("lint", []), ("unit", []), ("integration", integration.names(on_cluster=False))],
+        [("lint", []), ("integration", integration.names(on_cluster=False)), ("unit", [])],
     ]
 
 
