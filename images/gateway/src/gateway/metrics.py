@@ -9,9 +9,11 @@ import typing as t
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from gateway.tallies import Counts, Times
+
 if t.TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = ("Metrics",)
 
@@ -24,16 +26,16 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._requests = self._counter("requests", "Answers, by route and status", "route", "status")
-        self._seconds = self._histogram("request_seconds", "From the first byte of a request to its answer", "route")
-        self._stages = self._counter("prediction_stage_seconds", "Where the time of predictions goes", "stage")
-        self._rows = self._counter("rows", "Rows answered, by model and where the answer came from", "model", "result")
+        self._requests = self._counts("requests", "Answers, by route and status", "route", "status")
+        self._seconds = self._times("request_seconds", "From the first byte of a request to its answer", "route")
+        stages = self._counts("prediction_stage_seconds", "Where the time of predictions goes", "stage")
+        self._rows = self._counts("rows", "Rows answered, by model and where the answer came from", "model", "result")
         self._mindsdb_seconds = self._histogram("mindsdb_seconds", "How long MindsDB took", "operation")
         self._mindsdb_errors = self._counter("mindsdb_errors", "Questions to MindsDB that failed", "operation", "error")
-        self._commit_seconds = self._histogram("decision_commit_seconds", "One commit of the decision log")
-        self._commit_writes = self._histogram(
-            "decision_commit_writes", "Writes in one commit", buckets=(1, 2, 4, 8, 16, 32, 64, 512)
-        )
+        self._commit_seconds = self._times("decision_commit_seconds", "One commit of the decision log").of()
+        self._commit_writes = self._times(
+            "decision_commit_writes", "Writes in one commit", bounds=(1, 2, 4, 8, 16, 32, 64, 512)
+        ).of()
         self._shipped = self._counter("shipped", "What arrived elsewhere, by target", "target")
         self._shipping_errors = self._counter("shipping_errors", "Deliveries that failed, by target", "target")
         self._stale = self._counter(
@@ -44,8 +46,7 @@ class Metrics:
         text = "When the last audit of a model was measured"
         self._audited = Gauge("gateway_audit_last_run_timestamp_seconds", text, ("model",), registry=self.registry)
         self._gauges: dict[str, Gauge] = {}
-        self._answers: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        self._anonymising, self._predicting, self._logging = map(self._stages.labels, ("anonymise", "predict", "log"))
+        self._anonymising, self._predicting, self._logging = map(stages.of, ("anonymise", "predict", "log"))
         self._cached = self._uncached = 0
         self.gauge("cache_hit_ratio", "Rows from the cache among all rows answered since the start", self._hit_ratio)
 
@@ -57,28 +58,22 @@ class Metrics:
         return self._gauges[name]
 
     def answered(self, route: str, status: int, started: float) -> None:
-        children = self._answers.get((route, status))
-        if children is None:  # finding them by their labels each time costs as much as counting
-            children = self._answers[route, status] = (
-                self._requests.labels(route, str(status)),
-                self._seconds.labels(route),
-            )
-        children[0].inc()
-        children[1].observe(time.perf_counter() - started)
+        self._requests.of(route, str(status)).add()
+        self._seconds.of(route).add(time.perf_counter() - started)
 
     def stages(self, began: float, anonymised: float, predicted: float) -> None:
         """Moments of one request: anonymised, predicted (cache or MindsDB), and now, logged."""
-        self._anonymising.inc(anonymised - began)
-        self._predicting.inc(predicted - anonymised)
-        self._logging.inc(time.perf_counter() - predicted)
+        self._anonymising.add(anonymised - began)
+        self._predicting.add(predicted - anonymised)
+        self._logging.add(time.perf_counter() - predicted)
 
     def rows(self, model: str, cached: int, asked: int) -> None:
         self._cached += cached
         self._uncached += asked
         if cached:
-            self._rows.labels(model, "cached").inc(cached)
+            self._rows.of(model, "cached").add(cached)
         if asked:
-            self._rows.labels(model, "predicted").inc(asked)
+            self._rows.of(model, "predicted").add(asked)
 
     def stale(self, model: str) -> None:
         self._stale.labels(model).inc()
@@ -94,12 +89,9 @@ class Metrics:
         finally:
             self._mindsdb_seconds.labels(operation).observe(time.perf_counter() - started)
 
-    @contextlib.contextmanager
-    def commit(self, writes: int) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._commit_seconds.observe(time.perf_counter() - started)
-        self._commit_writes.observe(writes)
+    def committed(self, writes: int, started: float) -> None:
+        self._commit_seconds.add(time.perf_counter() - started)
+        self._commit_writes.add(writes)
 
     def shipped(self, target: str, count: int) -> None:
         self._shipped.labels(target).inc(count)
@@ -127,5 +119,11 @@ class Metrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"gateway_{name}", text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, *labels: str, buckets: tuple[float, ...] = FAST) -> Histogram:
-        return Histogram(f"gateway_{name}", text, labels, registry=self.registry, buckets=buckets)
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(f"gateway_{name}", text, labels, registry=self.registry, buckets=FAST)
+
+    def _counts(self, name: str, text: str, *labels: str) -> Counts:
+        return Counts(self.registry, f"gateway_{name}", text, *labels)
+
+    def _times(self, name: str, text: str, *labels: str, bounds: Sequence[float] = FAST) -> Times:
+        return Times(self.registry, f"gateway_{name}", text, *labels, bounds=bounds)

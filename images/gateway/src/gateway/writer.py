@@ -13,6 +13,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 import typing as t
 
 import orjson
@@ -76,8 +77,9 @@ class Writer:
         if not self._jobs.empty() or not self._thread.is_alive() or not self._writing.acquire(blocking=False):
             return False
         try:
-            with self.metrics.commit(1):
-                self._transaction([write])
+            started = time.perf_counter()
+            self._transaction([write])
+            self.metrics.committed(1, started)
         except Exception as exc:
             raise _logged(exc, 1) from exc
         finally:
@@ -86,8 +88,10 @@ class Writer:
 
     def _work(self) -> None:
         while jobs := self._take():
-            with self._writing, self.metrics.commit(len(jobs)):
+            with self._writing:
+                started = time.perf_counter()
                 self._commit(jobs)
+                self.metrics.committed(len(jobs), started)
 
     def _take(self) -> list[_Job]:
         """All that waits now; empty once the log is closed."""
