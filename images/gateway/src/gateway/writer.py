@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 import queue
 import sqlite3
@@ -146,11 +147,21 @@ class Writer:
                 tables.setdefault(table, []).extend(rows)
         for table, rows in tables.items():
             if len(rows) == 1:
-                self.db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows[0])  # noqa: S608
+                self.db.execute(_insert(table, len(rows[0])), rows[0])
             elif rows:
-                columns = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(rows[0])))
-                text = f"INSERT INTO {table} SELECT {columns} FROM json_each(?)"  # noqa: S608 - our own names
-                self.db.execute(text, (orjson.dumps(rows, default=tuple).decode(),))
+                self.db.execute(_insert_all(table, len(rows[0])), (orjson.dumps(rows, default=tuple).decode(),))
+
+
+@functools.cache
+def _insert(table: str, columns: int) -> str:
+    return f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - our own names
+
+
+@functools.cache
+def _insert_all(table: str, columns: int) -> str:
+    """Rows come as one JSON list of lists."""
+    values = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(columns))
+    return f"INSERT INTO {table} SELECT {values} FROM json_each(?)"  # noqa: S608 - our own names
 
 
 def _answer(jobs: list[_Job], results: Sequence[object]) -> None:
