@@ -23,7 +23,8 @@ Step = tuple[str, list[str]]
 
 
 def lanes() -> list[list[Step]]:
-    """All tests, side by side: two on nodes, where most of the time is waiting for pods, and what needs none.
+    """All tests, side by side: two on nodes, where most of the time is waiting for pods, and what needs none. With a fourth lane each
+    step took so much longer, and more of two processors' time, that the whole did as well.
 
     The scenario k3s takes a bare node to a running cluster, which integration tests then use before the next one does. Linters need
     no bundle, which may still be built; unit tests come last, since they use what processors the others leave.
