@@ -12,7 +12,6 @@ from itertools import accumulate
 
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +46,7 @@ class Time:
 
     def read(self) -> tuple[list[tuple[str, float]], float]:
         """How many values each bucket and those before it hold, and the sum of all."""
-        names = [floatToGoString(bound) for bound in (*self._bounds, float("inf"))]
+        names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         return list(zip(names, accumulate(self._counts), strict=True)), self._sum
 
 
@@ -55,7 +54,7 @@ class Counts(Collector):
     """A counter for each combination of its labels' values."""
 
     def __init__(self, registry: CollectorRegistry, name: str, text: str, *labels: str) -> None:
-        self._family = lambda: CounterMetricFamily(name, text, labels=labels)
+        self._name, self._text, self._labels = name, text, labels
         self._of: dict[tuple[str, ...], Count] = {}
         registry.register(self)
 
@@ -71,6 +70,9 @@ class Counts(Collector):
             family.add_metric(values, count.value)
         yield family
 
+    def _family(self) -> CounterMetricFamily:
+        return CounterMetricFamily(self._name, self._text, labels=self._labels)
+
 
 class Times(Collector):
     """A histogram for each combination of its labels' values."""
@@ -78,7 +80,7 @@ class Times(Collector):
     def __init__(
         self, registry: CollectorRegistry, name: str, text: str, *labels: str, bounds: Sequence[float]
     ) -> None:
-        self._family = lambda: HistogramMetricFamily(name, text, labels=labels)
+        self._name, self._text, self._labels = name, text, labels
         self._bounds = bounds
         self._of: dict[tuple[str, ...], Time] = {}
         registry.register(self)
@@ -94,3 +96,6 @@ class Times(Collector):
         for values, time in list(self._of.items()):
             family.add_metric(values, *time.read())
         yield family
+
+    def _family(self) -> HistogramMetricFamily:
+        return HistogramMetricFamily(self._name, self._text, labels=self._labels)
