@@ -131,9 +131,11 @@ class PredictionService:
         except BadAnswerError as exc:
             raise MindsDBWrong(f"MindsDB's answer cannot be used: {exc}.") from exc
         predicted = time.perf_counter()
-        answer = await self._logged(model.policy.name, fitted.public, caller, rows, attributes, predictions)
+        outputs = [orjson.dumps(prediction.value) for prediction in predictions]
+        decisions = _decisions(model.policy.name, fitted.public, caller, rows, predictions, outputs)
+        await self._log.append(decisions, self._sealed(decisions, attributes), alone=caller.load.running == 1)
         self._metrics.stages(began, anonymised, predicted)
-        return answer
+        return self._answer(model.policy.name, fitted.public, decisions, predictions, outputs)
 
     async def _anonymised(self, model: _Model, rows: Sequence[Row]) -> list[Row]:
         if model.texts:
@@ -148,27 +150,14 @@ class PredictionService:
         number = version.partition("/")[0]
         return await self._mindsdb.predict(policy.mindsdb_model, number, policy.target, [dict(row) for row in rows])
 
-    async def _logged(
+    def _answer(
         self,
         name: str,
         version: bytes,
-        caller: Caller,
-        rows: list[Row],
-        attributes: list[bytes],
+        decisions: list[Decision],
         predictions: list[Prediction],
+        outputs: list[bytes],
     ) -> Answer:
-        at_us = time.time_ns() // 1000
-        latency_us = round((time.perf_counter() - caller.started) * 1e6)
-        text = version.decode()
-        outputs = [orjson.dumps(prediction.value) for prediction in predictions]
-        decisions = [
-            Decision(
-                uuid7(), at_us, caller.request_id, caller.client, name, text,
-                orjson.dumps(row).decode(), output.decode(), int(prediction.cached), latency_us,
-            )
-            for row, prediction, output in zip(rows, predictions, outputs, strict=True)
-        ]  # fmt: skip
-        await self._log.append(decisions, self._sealed(decisions, attributes), alone=caller.load.running == 1)
         hits = sum(prediction.cached for prediction in predictions)
         self._metrics.rows(name, hits, len(predictions) - hits)
         warning = next((prediction.warning for prediction in predictions if prediction.warning), None)
@@ -202,6 +191,26 @@ def _sensitive(policy: ModelPolicy, rows: Sequence[Row]) -> list[bytes]:
     if policy.audit is None:
         return []
     return [orjson.dumps({name: row.get(name) for name in policy.audit.attributes}) for row in rows]
+
+
+def _decisions(
+    name: str,
+    version: bytes,
+    caller: Caller,
+    rows: list[Row],
+    predictions: list[Prediction],
+    outputs: list[bytes],
+) -> list[Decision]:
+    at_us = time.time_ns() // 1000
+    latency_us = round((time.perf_counter() - caller.started) * 1e6)
+    text = version.decode()
+    return [
+        Decision(
+            uuid7(), at_us, caller.request_id, caller.client, name, text,
+            orjson.dumps(row).decode(), output.decode(), int(prediction.cached), latency_us,
+        )
+        for row, prediction, output in zip(rows, predictions, outputs, strict=True)
+    ]  # fmt: skip
 
 
 def _body(name: str, version: bytes, decisions: list[Decision], outputs: list[bytes], warning: str | None) -> bytes:
