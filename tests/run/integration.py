@@ -34,10 +34,12 @@ ON_CLUSTER = {"kube", "node"}
 _ports = threading.Lock()
 
 
-def needs(target: str) -> set[str]:
-    aliases = TARGETS / target / "aliases"
+def needs(name: str) -> set[str]:
+    """Of a target, or of a file."""
+    aliases = TARGETS / name / "aliases"
     lines = aliases.read_text().split() if aliases.exists() else []
-    return {line.removeprefix("needs/") for line in lines if line.startswith("needs/")}
+    said = {line.removeprefix("needs/") for line in lines if line.startswith("needs/")}
+    return said | FILES_NEED.get(Path(name).name, set())
 
 
 def targets() -> list[str]:
@@ -50,8 +52,7 @@ def files() -> list[str]:
 
 def names(*, on_cluster: bool) -> list[str]:
     """The tests that use the edge node's cluster, or all others: targets, files, folders of images."""
-    there = [name for name in targets() if needs(name) & ON_CLUSTER]
-    there += [path for path in files() if FILES_NEED.get(Path(path).name, set()) & ON_CLUSTER]
+    there = [name for name in (*targets(), *files()) if needs(name) & ON_CLUSTER]
     return there if on_cluster else sorted({*targets(), *files(), *images.test_folders("integration")} - {*there})
 
 
@@ -98,7 +99,7 @@ def _one_after_the_other(group: list[Callable[[], Tally]]) -> Tally:
 
 
 def _wanted(names: list[str], paths: list[str], of_images: list[str]) -> set[str]:
-    wanted = set().union(*map(needs, names), *(FILES_NEED.get(Path(path).name, set()) for path in paths))
+    wanted = set().union(*map(needs, [*names, *paths]))
     if of_images:
         wanted |= {"postgresql", "redis"}
     if any(path.startswith("images/mindsdb/") for path in of_images):

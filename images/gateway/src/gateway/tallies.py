@@ -6,6 +6,7 @@ fifteenth of its time. One thread at a time may add to a tally; all may read it.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from bisect import bisect_left
 from itertools import accumulate
@@ -14,7 +15,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricF
 from prometheus_client.registry import Collector
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
@@ -30,6 +31,9 @@ class Count:
 
     def add(self, amount: float = 1) -> None:
         self.value += amount
+
+    def read(self) -> tuple[float]:
+        return (self.value,)
 
 
 class Time:
@@ -50,52 +54,43 @@ class Time:
         return list(zip(names, accumulate(self._counts), strict=True)), self._sum
 
 
-class Counts(Collector):
-    """A counter for each combination of its labels' values."""
+T = t.TypeVar("T", bound=Count | Time)
 
-    def __init__(self, registry: CollectorRegistry, name: str, text: str, *labels: str) -> None:
-        self._name, self._text, self._labels = name, text, labels
-        self._of: dict[tuple[str, ...], Count] = {}
+
+class _Tallies(Collector, t.Generic[T]):
+    """One for each combination of the labels' values."""
+
+    def __init__(self, registry: CollectorRegistry, make: Callable[[], T], family: Callable[[], t.Any]) -> None:
+        self._make = make
+        self._family = family
+        self._of: dict[tuple[str, ...], T] = {}
         registry.register(self)
 
-    def of(self, *values: str) -> Count:
-        return self._of.get(values) or self._of.setdefault(values, Count())
+    def of(self, *values: str) -> T:
+        return self._of.get(values) or self._of.setdefault(values, self._make())
 
     def describe(self) -> Iterator[Metric]:
         yield self._family()
 
     def collect(self) -> Iterator[Metric]:
         family = self._family()
-        for values, count in list(self._of.items()):
-            family.add_metric(values, count.value)
+        for values, tally in list(self._of.items()):
+            family.add_metric(values, *tally.read())
         yield family
 
-    def _family(self) -> CounterMetricFamily:
-        return CounterMetricFamily(self._name, self._text, labels=self._labels)
+
+class Counts(_Tallies[Count]):
+    """Counters."""
+
+    def __init__(self, registry: CollectorRegistry, name: str, text: str, *labels: str) -> None:
+        super().__init__(registry, Count, functools.partial(CounterMetricFamily, name, text, labels=labels))
 
 
-class Times(Collector):
-    """A histogram for each combination of its labels' values."""
+class Times(_Tallies[Time]):
+    """Histograms."""
 
     def __init__(
         self, registry: CollectorRegistry, name: str, text: str, *labels: str, bounds: Sequence[float]
     ) -> None:
-        self._name, self._text, self._labels = name, text, labels
-        self._bounds = bounds
-        self._of: dict[tuple[str, ...], Time] = {}
-        registry.register(self)
-
-    def of(self, *values: str) -> Time:
-        return self._of.get(values) or self._of.setdefault(values, Time(self._bounds))
-
-    def describe(self) -> Iterator[Metric]:
-        yield self._family()
-
-    def collect(self) -> Iterator[Metric]:
-        family = self._family()
-        for values, time in list(self._of.items()):
-            family.add_metric(values, *time.read())
-        yield family
-
-    def _family(self) -> HistogramMetricFamily:
-        return HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        family = functools.partial(HistogramMetricFamily, name, text, labels=labels)
+        super().__init__(registry, functools.partial(Time, bounds), family)
