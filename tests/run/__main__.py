@@ -29,7 +29,7 @@ def lanes() -> list[list[Step]]:
     The scenario k3s takes a bare node to a running cluster, which integration tests then use before the next one does. Linters need
     no bundle, which may still be built; unit tests come last, since they use what processors the others leave.
     """
-    (first, *others), *chains = map(list, molecule.CHAINS)
+    (first, *others), *chains = map(list, molecule.CHAINS.values())
     return [
         [("molecule", [first]), ("integration", integration.names(on_cluster=True)), ("molecule", others)],
         *([("molecule", chain)] for chain in chains),

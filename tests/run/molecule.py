@@ -15,16 +15,15 @@ from tests.run.report import Tally, clock, say
 
 __all__ = ("CHAINS", "converge_only", "remove_nodes", "run", "scenario_tally")
 
-# The first of a chain starts from a bare node, each other finds what the one before left: those of k3s on edge1, where an
-# agent comes and goes, those of the whole stack on edge3.
-CHAINS = (("k3s", "images", "mlflow"), ("default", "minio", "mindsdb", "gateway"))
+# By their node. The first of a chain starts from a bare one, each other finds what the one before left.
+CHAINS = {"edge1": ("k3s", "images", "mlflow"), "edge3": ("default", "minio", "mindsdb", "gateway")}
 _STARTED = re.compile(r"\[\S+ > (\w+)\] Executing")
 _ENDED = re.compile(r"\[\S+ > (\w+)\] (?:.*)?Executed: (\w+)")
 
 
 def run(only: list[str]) -> Tally:
     ensure_bundle()
-    chosen = [[name for name in chain if not only or name in only] for chain in CHAINS]
+    chosen = [[name for name in chain if not only or name in only] for chain in CHAINS.values()]
     return sum(side_by_side([functools.partial(_chain, names) for names in chosen if names]), Tally())
 
 
@@ -55,10 +54,11 @@ def remove_nodes(names: Iterable[str] = ADDRESSES) -> None:
 
 
 def _scenario(scenario: str, *command: str) -> Tally:
-    env = tool_env(MOLECULE_GLOB="molecule/*/molecule.yml", MOLECULE_COMMAND_BORDERS="false")
+    node, chain = next((node, chain) for node, chain in CHAINS.items() if scenario in chain)
+    env = tool_env(MOLECULE_GLOB="molecule/*/molecule.yml", MOLECULE_COMMAND_BORDERS="false", EDGE_NODE=node)
     # what an earlier run remembers says nothing about the nodes of this one
     call(f"molecule {scenario} reset", ["molecule", "reset", "-s", scenario], env=env)
-    if scenario in (chain[0] for chain in CHAINS):
+    if scenario == chain[0]:
         # it starts from bare nodes; --destroy=never, which keeps them afterwards, would skip a destroy in its sequence
         call(f"molecule {scenario} destroy", ["molecule", "destroy", "-s", scenario], env=env)
     started = time.monotonic()
