@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import re
 import socket
 import tempfile
 import time
@@ -103,7 +104,8 @@ def test_no_value_of_a_row_is_in_the_store(store: Path) -> None:
     assert {"MLmodel", "model.skops", "input_example.json", "requirements.txt"} <= {path.name for path in files}
     for path in files:
         if path.suffix != ".skops":
-            assert "9876" not in path.read_text(), path.name
+            # with its point: the digits alone stand in a random identifier now and then
+            assert not re.search(r"9876\d\.\d", path.read_text()), path.name
 
 
 def test_any_client_loads_it() -> None:
