@@ -38,9 +38,13 @@ def lanes() -> list[list[Step]]:
 
 
 def run_steps(steps: list[Step]) -> dict[str, Tally]:
+    """One after the other; where a scenario fails, the node is not what the next step stands on."""
     tallies: dict[str, Tally] = {}
     for kind, only in steps:
-        tallies[kind] = tallies.get(kind, Tally()) + KINDS[kind](only)
+        tally = KINDS[kind](only)
+        tallies[kind] = tallies.get(kind, Tally()) + tally
+        if kind == "molecule" and tally.failed:
+            break
     return tallies
 
 

@@ -19,6 +19,7 @@ __all__ = ("CHAINS", "converge_only", "remove_nodes", "run", "scenario_tally")
 CHAINS = {"edge1": ("k3s", "images", "mlflow"), "edge3": ("default", "minio", "mindsdb", "gateway")}
 _STARTED = re.compile(r"\[\S+ > (\w+)\] Executing")
 _ENDED = re.compile(r"\[\S+ > (\w+)\] (?:.*)?Executed: (\w+)")
+_FAILED_TASK = re.compile(r"^TASK \[([^\n]*)\] \*+$(?:(?!^TASK \[).)*?^(?:fatal|failed): \[", re.MULTILINE | re.DOTALL)
 
 
 def run(only: list[str]) -> Tally:
@@ -84,8 +85,11 @@ def scenario_tally(scenario: str, output: str, rc: int) -> Tally:
     ended = dict(_ENDED.findall(before_summary))
     started = _STARTED.findall(before_summary)
     passed = [name for name, result in ended.items() if result == "Successful"]
+    task = _FAILED_TASK.findall(output) if rc != 0 else []
     failures = [
-        f"molecule {scenario} {name}" for name in started if ended.get(name) not in ("Successful", "Missing", "Skipped")
+        f"molecule {scenario} {name}" + (f": {task[-1]}" if task else "")
+        for name in started
+        if ended.get(name) not in ("Successful", "Missing", "Skipped")
     ]
     if rc != 0 and not failures:
         failures = [f"molecule {scenario}"]

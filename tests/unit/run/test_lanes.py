@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.run import images, integration, molecule
-from tests.run.__main__ import KINDS, lanes
+from tests.run.__main__ import KINDS, lanes, run_steps
 from tests.run.process import ROOT
+from tests.run.report import Tally
 
 
 def chosen(wanted: str) -> Counter[str]:
@@ -36,3 +39,16 @@ def test_all_of_a_kind_runs_in_one_step() -> None:
 
 def test_no_step_of_an_empty_choice_runs_all() -> None:
     assert all(only for lane in lanes() for kind, only in lane if kind in ("molecule", "integration"))
+
+
+def test_a_lane_ends_with_the_scenario_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def scenarios(only: list[str]) -> Tally:
+        asked.extend(only)
+        return Tally(1, ("molecule two converge",) if "two" in only else ())
+
+    monkeypatch.setitem(KINDS, "molecule", scenarios)
+    done = run_steps([("molecule", ["one"]), ("molecule", ["two"]), ("molecule", ["three"])])
+    assert done == {"molecule": Tally(2, ("molecule two converge",))}
+    assert asked == ["one", "two"]

@@ -57,6 +57,21 @@ def test_a_scenario_that_failed() -> None:
     assert scenario_tally("k3s", output, 2) == Tally(1, ("molecule k3s converge",))
 
 
+def test_a_scenario_names_the_task_that_failed() -> None:
+    tasks = """TASK [Try what may fail] ***
+fatal: [edge1]: FAILED! => {"msg": "no"}
+...ignoring
+
+TASK [k3s : Wait until it is ready] ******
+failed: [edge1] (item=x) => {"msg": "never"}
+
+TASK [Clean up] ***
+ok: [edge1]
+"""
+    output = MOLECULE + tasks + "ERROR    [k3s > converge] Executed: Failed\n"
+    assert scenario_tally("k3s", output, 2).failures == ("molecule k3s converge: k3s : Wait until it is ready",)
+
+
 def test_a_scenario_that_was_cut_off() -> None:
     assert scenario_tally("k3s", MOLECULE, -15) == Tally(1, ("molecule k3s converge",))
     assert scenario_tally("k3s", "", 1) == Tally(0, ("molecule k3s",))
