@@ -53,11 +53,21 @@ def run_all() -> dict[str, Tally]:
     return {kind: sum((tallies.get(kind, Tally()) for tallies in done), Tally()) for kind in KINDS}
 
 
+def names(kind: str) -> list[str]:
+    """What may be asked for, besides paths: of these pytest says which it does not find."""
+    if kind == "integration":
+        return [*integration.names(on_cluster=True), *integration.names(on_cluster=False)]
+    return {"lint": lint.names, "molecule": molecule.names}.get(kind, list)()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.run", description=__doc__)
     parser.add_argument("kind", choices=[*KINDS, "all"])
     parser.add_argument("only", nargs="*", help="names of linters, integration targets or scenarios; pytest paths")
     options = parser.parse_args()
+    known = names(options.kind)
+    if unknown := [name for name in options.only if name not in known and "/" not in name]:
+        parser.error(f"{options.kind} has no {', '.join(unknown)}; it has: {', '.join(known) or 'no names'}")
     # as Ctrl-C: servers and tools end with us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     started = time.monotonic()

@@ -11,7 +11,7 @@ from tests.run.report import Tally
 from tests.run.sanity import COPY, copy_collection, run_sanity
 from tests.setup.cache import CACHE
 
-__all__ = ("run",)
+__all__ = ("names", "run")
 
 COLLECTION = "build/collections/ansible_collections/airgap/mlops"
 NODE_CODE = ("plugins/modules", "plugins/module_utils")
@@ -27,6 +27,10 @@ def run(only: list[str]) -> Tally:
     chosen = {name: start for name, start in _linters().items() if not only or name in only}
     copy_collection(COPY)  # for the two tools that cannot read a collection through a symlink
     return sum(side_by_side(list(chosen.values()), most=2), Tally())
+
+
+def names() -> list[str]:
+    return list(_linters())
 
 
 def _linters() -> dict[str, Callable[[], Tally]]:

@@ -13,13 +13,17 @@ from tests.run.bundle import ensure_bundle
 from tests.run.process import call, report, side_by_side, tool_env
 from tests.run.report import Tally, clock, say
 
-__all__ = ("CHAINS", "converge_only", "remove_nodes", "run", "scenario_tally")
+__all__ = ("CHAINS", "converge_only", "names", "remove_nodes", "run", "scenario_tally")
 
 # By their node. The first of a chain starts from a bare one, each other finds what the one before left.
 CHAINS = {"edge1": ("k3s", "images", "mlflow"), "edge3": ("default", "minio", "mindsdb", "gateway")}
 _STARTED = re.compile(r"\[\S+ > (\w+)\] Executing")
 _ENDED = re.compile(r"\[\S+ > (\w+)\] (?:.*)?Executed: (\w+)")
 _FAILED_TASK = re.compile(r"^TASK \[([^\n]*)\] \*+$(?:(?!^TASK \[).)*?^(?:fatal|failed): \[", re.MULTILINE | re.DOTALL)
+
+
+def names() -> list[str]:
+    return [name for chain in CHAINS.values() for name in chain]
 
 
 def run(only: list[str]) -> Tally:

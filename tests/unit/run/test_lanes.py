@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.run import images, integration, molecule
-from tests.run.__main__ import KINDS, lanes, run_steps
+from tests.run.__main__ import KINDS, lanes, main, run_steps
 from tests.run.process import ROOT
 from tests.run.report import Tally
 
@@ -52,3 +52,14 @@ def test_a_lane_ends_with_the_scenario_that_fails(monkeypatch: pytest.MonkeyPatc
     done = run_steps([("molecule", ["one"]), ("molecule", ["two"]), ("molecule", ["three"])])
     assert done == {"molecule": Tally(2, ("molecule two converge",))}
     assert asked == ["one", "two"]
+
+
+@pytest.mark.parametrize("kind", ["lint", "molecule", "integration", "all"])
+def test_what_is_unknown_is_named(
+    kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["tests.run", kind, "nope"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert f"{kind} has no nope; it has: " in capsys.readouterr().err
