@@ -36,6 +36,7 @@ ECHO = 3  # "é" may come back as "\u00e9"
 MAX_VALUE, MAX_EXPLAIN, MAX_NAME = 4096, 32 * 1024, 256
 MAX_REASON = 500
 RETRY_AFTER = 5
+# A look-up that something can go on without; a patient one has the time of a prediction.
 LOOK_UP_SECONDS = 5.0
 INPUT_ERROR = "InputError: "
 
@@ -93,9 +94,9 @@ class MindsDB:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
 
-    async def active(self, model: str) -> tuple[str, str]:
+    async def active(self, model: str, *, patient: bool = True) -> tuple[str, str]:
         """The number of the model's active version, and what tells it from others of the same number."""
-        answer = await self._ask("look-up", "GET", self._path(model), None)
+        answer = await self._ask("look-up", "GET", self._path(model), None, patient=patient)
         if not isinstance(answer, dict):
             raise MindsDBWrong(f"MindsDB's answer about model {model} is no object.")
         version, status = answer.get("version"), answer.get("status")
@@ -108,9 +109,10 @@ class MindsDB:
             raise MindsDBDown(text, retry_after=RETRY_AFTER)
         return str(version), _name(model, f"{answer.get('id')}/{answer.get('created_at')}")
 
-    async def describe(self, model: str, version: str, identity: str) -> ModelVersion:
+    async def describe(self, model: str, version: str, identity: str, *, patient: bool = True) -> ModelVersion:
         """What the engine says about one version: which version of MLflow's registry it loads, and its columns."""
-        answer = await self._ask("describe", "GET", f"{self._path(model, version)}/describe", {"attribute": "model"})
+        path = f"{self._path(model, version)}/describe"
+        answer = await self._ask("describe", "GET", path, {"attribute": "model"}, patient=patient)
         row = answer[0] if isinstance(answer, list) and answer else None
         if not isinstance(row, dict):
             raise MindsDBWrong(f"MindsDB's description of model {model} is not one row.")
@@ -143,8 +145,10 @@ class MindsDB:
         name = quote(model if version is None else f"{model}.{version}", safe="")
         return f"/api/projects/{quote(self.project, safe='')}/models/{name}"
 
-    async def _ask(self, operation: str, method: str, path: str, content: t.Any, limit: int = MAX_LOOK_UP) -> t.Any:
-        seconds = self.seconds if operation == "predict" else min(self.seconds, LOOK_UP_SECONDS)
+    async def _ask(
+        self, operation: str, method: str, path: str, content: t.Any, limit: int = MAX_LOOK_UP, *, patient: bool = True
+    ) -> t.Any:
+        seconds = self.seconds if patient else min(self.seconds, LOOK_UP_SECONDS)
         with self.metrics.mindsdb(operation):
             try:
                 async with asyncio.timeout(seconds), self._slots:

@@ -87,26 +87,27 @@ class Versions:
             task.exception()  # looked at here: whoever waits gets it too
 
     async def _refresh(self, model: str) -> ModelVersion:
+        known = self._known.get(model) or await self._remembered(model)
         try:
-            return await self._look_up(model)
+            # without any version there is no answer; else a MindsDB that hangs must not hold up those from the cache
+            return await self._look_up(model, patient=known is None)
         except NotFound:
             self._known.pop(model, None)
             raise
         except GatewayError as exc:
-            known = self._known.get(model) or await self._remembered(model)
             if known:
                 if known.fresh:
                     _log.warning("model %s stays at version %s: %s", model, known.version.mindsdb, exc.title)
                 self._known[model] = _Known(known.version, self.clock(), fresh=False)
             raise
 
-    async def _look_up(self, model: str) -> ModelVersion:
-        number, identity = await self.mindsdb.active(model)
+    async def _look_up(self, model: str, *, patient: bool) -> ModelVersion:
+        number, identity = await self.mindsdb.active(model, patient=patient)
         known = self._known.get(model)
         if known and (known.version.mindsdb, known.version.identity) == (number, identity):
             version = known.version
         else:
-            version = await self.mindsdb.describe(model, number, identity)
+            version = await self.mindsdb.describe(model, number, identity, patient=patient)
             _log.info(
                 "model %s answers with version %s (MLflow %s)", model, number, version.mlflow_version or "unknown"
             )

@@ -23,16 +23,19 @@ class Fake:
         self.version = "1"
         self.error: GatewayError | None = None
         self.asked = self.described = 0
+        self.patient: list[bool] = []
 
-    async def active(self, model: str) -> tuple[str, str]:
+    async def active(self, model: str, *, patient: bool) -> tuple[str, str]:
         self.asked += 1
+        self.patient.append(patient)
         await asyncio.sleep(0.01)
         if self.error:
             raise self.error
         return self.version, f"id-{self.version}"
 
-    async def describe(self, model: str, version: str, identity: str) -> ModelVersion:
+    async def describe(self, model: str, version: str, identity: str, *, patient: bool) -> ModelVersion:
         self.described += 1
+        self.patient.append(patient)
         return ModelVersion(version, identity, model, version, f"run-{version}", (Column("age", "numeric"),))
 
 
@@ -141,3 +144,21 @@ def test_a_model_that_is_gone_is_gone(tmp_path: Path) -> None:
             await bench.now()
 
     run(tmp_path, test)
+
+
+def test_it_is_patient_only_while_there_is_nothing_to_go_on_with(tmp_path: Path) -> None:
+    async def first(bench: Bench) -> None:
+        await bench.now()
+        assert bench.mindsdb.patient == [True, True]
+        bench.mindsdb.version = "2"
+        bench.clock[0] += 6
+        await bench.now()
+        await bench.refreshed()
+        assert bench.mindsdb.patient == [True, True, False, False]
+
+    async def after_a_restart(bench: Bench) -> None:
+        await bench.now()
+        assert bench.mindsdb.patient == [False, False]
+
+    run(tmp_path, first)
+    run(tmp_path, after_a_restart)
