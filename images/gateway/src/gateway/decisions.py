@@ -1,13 +1,15 @@
 """The decision log: an answer leaves the gateway only after its decision is on the volume.
 
 SQLite in WAL mode with synchronous=FULL keeps what was committed through a killed process and a power cut. Concurrent
-requests share a commit (see `writer`); a request that is alone writes by itself. Reads have a connection of their own.
+requests share a commit (see `writer`); a request that is alone is faster with a write-ahead file before SQLite (see `journal`),
+which gets what is in there whenever somebody reads. Reads have a connection of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 import sqlite3
 import threading
@@ -15,7 +17,8 @@ import time
 import typing as t
 from pathlib import Path
 
-from gateway.problems import DecisionLogFull
+from gateway.journal import Journal
+from gateway.problems import DecisionLogFull, GatewayError
 from gateway.schema import migrate
 from gateway.uuid7 import first_of
 from gateway.writer import Append, Writer, problem_of
@@ -28,9 +31,11 @@ if t.TYPE_CHECKING:
 __all__ = ("Attributes", "Decision", "DecisionLog", "Outcome")
 
 FILE = "decisions.sqlite"
+JOURNAL = "decisions.journal"
 SPACE_SECONDS = 1.0
 SHORT = 0.8  # of the volume's size: from there on what MLflow has is deleted before its time
 AFTER_ALL = "g"  # no id begins with it
+_log = logging.getLogger(__name__)
 
 
 class Decision(t.NamedTuple):
@@ -74,6 +79,7 @@ class DecisionLog:
     _reading: threading.Lock = dataclasses.field(default_factory=threading.Lock, init=False)
     _lack: str = dataclasses.field(default="", init=False)
     _look_at: float = dataclasses.field(default=float("-inf"), init=False)
+    _folding: asyncio.Task[None] | None = dataclasses.field(default=None, init=False)
 
     def open(self) -> None:
         path = self.volume / FILE
@@ -93,13 +99,19 @@ class DecisionLog:
             db.close()
             raise
         self._writer = Writer(db, self.metrics)
+        self._journal = Journal(self.volume / JOURNAL, sync=self.sync == "full")
+        self._journal.open()
+        self._fold_if_possible()
         self._writer.start()
 
     def close(self) -> None:
-        """Write what waits, then fold the WAL into the file."""
+        """Write what waits, then fold the journal and the WAL into the file."""
         with self._reading:
             self._reader.close()
-        self._writer.close()
+        self._writer.stop()
+        self._fold_if_possible()
+        self._journal.close()
+        self._writer.db.close()
 
     # what is written
 
@@ -114,8 +126,14 @@ class DecisionLog:
             raise DecisionLogFull(f"{lack}: make room, then ask again.")
 
         rows: Append = {"decisions": decisions, "attributes": attributes} if attributes else {"decisions": decisions}
-        if not alone or not self._writer.write_here(rows):
-            await self._writer.write(rows)
+        started = time.perf_counter()
+        if alone and self._writer.is_working():
+            if self._journal.append(rows):
+                self.metrics.journaled(started)
+                return
+            if self._journal.pending and self._folding is None:
+                self._folding = asyncio.create_task(self._make_room())
+        await self._writer.write(rows)
 
     async def add_outcome(self, outcome: Outcome) -> str:
         """The outcome that the decision has from now on: the first one given."""
@@ -173,7 +191,8 @@ class DecisionLog:
         return count
 
     async def clean_wal(self) -> None:
-        """Fold the WAL into the file and cut it, so that deleted attributes are gone from it as well."""
+        """Fold journal and WAL into the file and cut them, so that deleted attributes are gone from them as well."""
+        await self._fold()
         await self._writer.write(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(), outside=True)
 
     async def check(self) -> None:
@@ -221,7 +240,29 @@ class DecisionLog:
         return self._writer.waiting()
 
     async def _read(self, text: str, values: tuple[object, ...] = ()) -> list[tuple[t.Any, ...]]:
+        if self._journal.pending:
+            await self._fold()
         return await asyncio.to_thread(self._query, text, values)
+
+    async def _fold(self) -> None:
+        """Between transactions: the journal begins anew only once all of it is committed."""
+        await self._writer.write(lambda _db: self._journal.fold(self._writer.keep), outside=True)
+
+    async def _make_room(self) -> None:
+        try:
+            await self._fold()
+        except GatewayError as exc:
+            _log.warning("the journal is full, and its decisions stay in it for now: %s", exc.detail)
+            await asyncio.sleep(SPACE_SECONDS)  # not with each answer that is refused meanwhile
+        finally:
+            self._folding = None
+
+    def _fold_if_possible(self) -> None:
+        """While nobody else has the database. What finds no room now stays in the journal, which is read at each start."""
+        try:
+            self._journal.fold(self._writer.keep)
+        except sqlite3.Error as exc:
+            _log.warning("%d decisions stay in the journal for now: %s", self._journal.pending, problem_of(exc).detail)
 
     def _query(self, text: str, values: tuple[object, ...]) -> list[tuple[t.Any, ...]]:
         try:

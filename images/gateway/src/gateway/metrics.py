@@ -33,6 +33,9 @@ class Metrics:
         self._mindsdb_seconds = self._histogram("mindsdb_seconds", "How long MindsDB took", "operation")
         self._mindsdb_errors = self._counter("mindsdb_errors", "Questions to MindsDB that failed", "operation", "error")
         self._commit_seconds = self._times("decision_commit_seconds", "One commit of the decision log").of()
+        self._journal_seconds = self._times(
+            "decision_journal_seconds", "One write to the journal of the decision log"
+        ).of()
         self._commit_writes = self._times(
             "decision_commit_writes", "Writes in one commit", bounds=(1, 2, 4, 8, 16, 32, 64, 512)
         ).of()
@@ -88,6 +91,9 @@ class Metrics:
             raise
         finally:
             self._mindsdb_seconds.labels(operation).observe(time.perf_counter() - started)
+
+    def journaled(self, started: float) -> None:
+        self._journal_seconds.add(time.perf_counter() - started)
 
     def committed(self, writes: int, started: float) -> None:
         self._commit_seconds.add(time.perf_counter() - started)

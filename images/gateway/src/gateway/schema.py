@@ -6,7 +6,8 @@ import sqlite3
 
 __all__ = ("VERSION", "SchemaError", "migrate")
 
-# One list of statements a version. Never change one that has been released: add the next.
+# One list of statements a version. Never change one that has been released: add the next, and fold the journal before it, whose
+# rows have the columns of the version that wrote them.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         # WITHOUT ROWID: ids rise with time, so rows land at the end, and there is no second index to write

@@ -48,51 +48,41 @@ class Writer:
     db: sqlite3.Connection
     metrics: Metrics
     _jobs: queue.SimpleQueue[_Job | None] = dataclasses.field(default_factory=queue.SimpleQueue, init=False)
-    _writing: threading.Lock = dataclasses.field(default_factory=threading.Lock, init=False)
     _held: _Job | None = dataclasses.field(default=None, init=False)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._work, name="decision-writer", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Write what waits, then end."""
         self._jobs.put(None)
         self._thread.join()
-        self.db.close()
+
+    def is_working(self) -> bool:
+        return self._thread.is_alive()
 
     def waiting(self) -> int:
         return self._jobs.qsize()
 
     async def write(self, write: Write | Append, *, outside: bool = False) -> object:
         """Returns once it is durable; what `write` returned, if it is a function."""
-        if not self._thread.is_alive():
+        if not self.is_working():
             raise DecisionLogUnavailable("Its writer has stopped: restart the gateway.")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[object] = loop.create_future()
         self._jobs.put(_Job(write, loop, done, outside))
         return await done
 
-    def write_here(self, write: Append) -> bool:
-        """Write in the caller's own thread, which saves two changes of thread; False when the writer is at work."""
-        if not self._jobs.empty() or not self._thread.is_alive() or not self._writing.acquire(blocking=False):
-            return False
-        try:
-            started = time.perf_counter()
-            self._transaction([write])
-            self.metrics.committed(1, started)
-        except Exception as exc:
-            raise _logged(exc, 1) from exc
-        finally:
-            self._writing.release()
-        return True
+    def keep(self, appends: Sequence[Append]) -> None:
+        """Rows that may be there already, in one transaction. For whoever has the database now: a write, or all once this is stopped."""
+        self._transaction([functools.partial(_append, appends, verb="INSERT OR IGNORE")])
 
     def _work(self) -> None:
         while jobs := self._take():
-            with self._writing:
-                started = time.perf_counter()
-                self._commit(jobs)
-                self.metrics.committed(len(jobs), started)
+            started = time.perf_counter()
+            self._commit(jobs)
+            self.metrics.committed(len(jobs), started)
 
     def _take(self) -> list[_Job]:
         """All that waits now; empty once the log is closed."""
@@ -132,7 +122,7 @@ class Writer:
     def _transaction(self, writes: Sequence[Write | Append]) -> list[object]:
         try:
             self.db.execute("BEGIN IMMEDIATE")
-            self._append([write for write in writes if not callable(write)])
+            _append([write for write in writes if not callable(write)], self.db)
             results = [write(self.db) if callable(write) else None for write in writes]
             self.db.execute("COMMIT")
         finally:
@@ -140,28 +130,22 @@ class Writer:
                 self.db.execute("ROLLBACK")
         return results
 
-    def _append(self, appends: Sequence[Append]) -> None:
-        tables: dict[str, list[tuple[object, ...]]] = {}
-        for append in appends:
-            for table, rows in append.items():
-                tables.setdefault(table, []).extend(rows)
-        for table, rows in tables.items():
-            if len(rows) == 1:
-                self.db.execute(_insert(table, len(rows[0])), rows[0])
-            elif rows:
-                self.db.execute(_insert_all(table, len(rows[0])), (orjson.dumps(rows, default=tuple).decode(),))
+
+def _append(appends: Sequence[Append], db: sqlite3.Connection, verb: str = "INSERT") -> None:
+    tables: dict[str, list[tuple[object, ...]]] = {}
+    for append in appends:
+        for table, rows in append.items():
+            tables.setdefault(table, []).extend(rows)
+    for table, rows in tables.items():
+        if rows:
+            db.execute(_statement(verb, table, len(rows[0])), (orjson.dumps(rows, default=tuple).decode(),))
 
 
 @functools.cache
-def _insert(table: str, columns: int) -> str:
-    return f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - our own names
-
-
-@functools.cache
-def _insert_all(table: str, columns: int) -> str:
+def _statement(verb: str, table: str, columns: int) -> str:
     """Rows come as one JSON list of lists."""
     values = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(columns))
-    return f"INSERT INTO {table} SELECT {values} FROM json_each(?)"  # noqa: S608 - our own names
+    return f"{verb} INTO {table} SELECT {values} FROM json_each(?)"  # noqa: S608 - our own names
 
 
 def _answer(jobs: list[_Job], results: Sequence[object]) -> None:
@@ -185,7 +169,8 @@ def _resolve(pairs: list[tuple[asyncio.Future[t.Any], object]]) -> None:
 
 
 def _is_full(exc: Exception) -> bool:
-    return isinstance(exc, sqlite3.Error) and exc.sqlite_errorcode == sqlite3.SQLITE_FULL
+    # what Python's own layer refuses has no code of SQLite
+    return getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _logged(exc: Exception, writes: int) -> GatewayError:
@@ -198,5 +183,5 @@ def problem_of(exc: Exception) -> GatewayError:
     """Names the error and not its text, which may quote what was to be written."""
     if _is_full(exc):
         return DecisionLogFull("No answer is given that cannot be logged: make room on it, then ask again.")
-    name = exc.sqlite_errorname if isinstance(exc, sqlite3.Error) else type(exc).__name__
+    name = getattr(exc, "sqlite_errorname", type(exc).__name__)
     return DecisionLogUnavailable(f"A write failed with {name}: see the volume of the gateway.", retry_after=5)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
-import threading
 import time
 import typing as t
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.decisions import FILE, Attributes, Decision, DecisionLog, Outcome
+from gateway.decisions import FILE, JOURNAL, Attributes, Decision, DecisionLog, Outcome
 from gateway.metrics import Metrics
 from gateway.problems import DecisionLogFull, DecisionLogUnavailable
 from gateway.schema import VERSION, SchemaError
@@ -219,29 +219,82 @@ def test_a_version_is_remembered(tmp_path: Path) -> None:
     again.close()
 
 
-def test_alone_it_writes_in_its_own_thread_unless_the_writer_is_at_work(log: DecisionLog, tmp_path: Path) -> None:
-    threads: list[str] = []
-    log._writer.db.create_function("who", 0, lambda: threads.append(threading.current_thread().name))
-    log._writer.db.execute("CREATE TEMP TRIGGER spy AFTER INSERT ON main.decisions BEGIN SELECT who(); END")
+def test_alone_it_waits_for_no_transaction_and_who_reads_sees_it(log: DecisionLog, tmp_path: Path) -> None:
+    one = decision()
+    kept = Attributes(one.id, "income", 1, "sealed")
 
     async def run() -> None:
-        await log.append([decision()], alone=True)
         slow = asyncio.create_task(log._writer.write(lambda _db: time.sleep(0.3)))
         await asyncio.sleep(0.1)
-        await log.append([decision()], alone=True)
-        await slow
+        await log.append([one], [kept], alone=True)
+        assert not slow.done()
+        assert look(tmp_path, "SELECT count(*) FROM decisions") == [(0,)]
+        assert await log.find(one.id) == one
+        assert await log.undelivered(10) == ([kept], [])
 
     asyncio.run(run())
-    assert threads == ["MainThread", "decision-writer"]
-    assert look(tmp_path, "SELECT count(*) FROM decisions") == [(2,)]
+    assert look(tmp_path, "SELECT * FROM decisions") == [tuple(one)]
+    assert not (tmp_path / JOURNAL).read_bytes().strip(b"\0")
 
 
-def test_alone_it_is_refused_the_same_way(log: DecisionLog) -> None:
-    twice = decision()
-    asyncio.run(log.append([twice], alone=True))
-    with pytest.raises(DecisionLogUnavailable):
-        asyncio.run(log.append([twice], alone=True))
-    asyncio.run(log.append([decision()], alone=True))
+def test_a_crash_loses_nothing_of_the_journal_and_doubles_nothing(tmp_path: Path) -> None:
+    log = make(tmp_path)
+    many = [decision() for _ in range(3)]
+    for one in many:
+        asyncio.run(log.append([one], alone=True))
+    journal = (tmp_path / JOURNAL).read_bytes()
+    crashed = shutil.copytree(tmp_path, tmp_path / "crashed")
+    log.close()
+    assert look(tmp_path, "SELECT count(*) FROM decisions") == [(3,)], "closing folds it"
+    (tmp_path / JOURNAL).write_bytes(journal)  # as if it had been cut off between the commit and this
+    for folder in (crashed, tmp_path):
+        again = make(folder)
+        assert asyncio.run(again.unshipped(10)) == many
+        again.close()
+
+
+def test_the_journal_is_folded_when_it_is_full(log: DecisionLog, tmp_path: Path) -> None:
+    async def run() -> None:
+        for _ in range(600):
+            await log.append([decision()], alone=True)
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert 0 < log._journal.pending < 256
+    assert look(tmp_path, "SELECT count(*) FROM decisions") == [(600 - log._journal.pending,)]
+    assert len(asyncio.run(log.unshipped(1000))) == 600
+
+
+def test_what_finds_no_room_stays_in_the_journal(tmp_path: Path, caplog: t.Any) -> None:
+    log = make(tmp_path)
+    pages = log._writer.db.execute("PRAGMA page_count").fetchone()[0]
+    log._writer.db.execute(f"PRAGMA max_page_count = {pages}")
+    many = [decision(input="x" * 3000) for _ in range(256)]
+
+    async def run() -> None:
+        for one in many:
+            await log.append([one], alone=True)
+        with pytest.raises(DecisionLogFull):
+            await log.append([decision(input="x" * 30000)], alone=True)
+        while log._folding:
+            await asyncio.sleep(0.01)
+        with pytest.raises(DecisionLogFull):
+            await log.find(many[0].id)
+
+    asyncio.run(run())
+    assert "its decisions stay in it for now" in caplog.text
+    log.close()
+    assert "256 decisions stay in the journal for now" in caplog.text
+    again = make(tmp_path)
+    assert asyncio.run(again.unshipped(1000)) == many
+    again.close()
+
+
+def test_the_journal_waits_for_the_disk_as_sqlite_does(tmp_path: Path) -> None:
+    for sync in ("full", "normal"):
+        log = make(tmp_path, sync=sync)
+        assert log._journal.sync == (sync == "full")
+        log.close()
 
 
 def test_many_rows_at_once_are_stored_as_they_are(log: DecisionLog) -> None:

@@ -9,12 +9,12 @@ import threading
 import time
 
 import httpx
+import pytest
 
 from .conftest import Make
 from .processes import ROW, Gateway
 
 ROUNDS = 5
-CLIENTS = 8
 
 
 def load(gateway: Gateway, stop: threading.Event, answered: list[str], errors: list[str], number: int) -> None:
@@ -34,7 +34,9 @@ def load(gateway: Gateway, stop: threading.Event, answered: list[str], errors: l
             sent += 1
 
 
-def test_no_answered_decision_is_lost(make_gateway: Make) -> None:
+# alone they go by another way than together
+@pytest.mark.parametrize("clients", [1, 8])
+def test_no_answered_decision_is_lost(make_gateway: Make, clients: int) -> None:
     gateway = make_gateway()
     (gateway.folder / "audit").write_text("postgresql://gateway:x@127.0.0.1:9/audit")  # away, so that attributes stay
     gateway.env["GATEWAY_AUDIT_DATABASE_FILE"] = str(gateway.folder / "audit")
@@ -43,7 +45,7 @@ def test_no_answered_decision_is_lost(make_gateway: Make) -> None:
     for _ in range(ROUNDS):
         gateway.start()
         stop = threading.Event()
-        threads = [threading.Thread(target=load, args=(gateway, stop, answered, errors, n)) for n in range(CLIENTS)]
+        threads = [threading.Thread(target=load, args=(gateway, stop, answered, errors, n)) for n in range(clients)]
         before = len(answered)
         for thread in threads:
             thread.start()

@@ -21,7 +21,7 @@ def small_volume(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
     mount, umount = shutil.which("mount"), shutil.which("umount")
-    options = ["-t", "tmpfs", "-o", "size=3m", "none", str(folder)]
+    options = ["-t", "tmpfs", "-o", "size=6m", "none", str(folder)]
     if not mount or not umount or subprocess.run([mount, *options], capture_output=True, check=False).returncode != 0:
         pytest.skip("this user may not mount a small volume")
     yield folder
@@ -35,9 +35,9 @@ def test_a_full_volume_refuses_and_recovers(make_gateway: Make, small_volume: Pa
     assert gateway.predict(ROW).status_code == 200
     ballast = small_volume / "ballast"
     fill(ballast)
-    answers = [gateway.predict(*[ROW] * 20) for _ in range(50)]
+    answers = [gateway.predict(*[ROW] * 20) for _ in range(200)]
     assert {answer.status_code for answer in answers} <= {200, 507}
-    problem(answers[-1], 507)  # what room the WAL had is used up
+    problem(answers[-1], 507)  # what room the journal and the WAL had is used up
     given = [
         one["decision_id"] for answer in answers if answer.status_code == 200 for one in answer.json()["predictions"]
     ]
@@ -45,7 +45,8 @@ def test_a_full_volume_refuses_and_recovers(make_gateway: Make, small_volume: Pa
     assert gateway.predict(ROW).status_code == 200
     gateway.stop()
     gateway.start()
-    assert {gateway.get(f"/v1/decisions/{ident}").status_code for ident in given} <= {200}
+    with gateway.client() as client:
+        assert {client.get(f"/v1/decisions/{ident}").status_code for ident in given} <= {200}
 
 
 def fill(ballast: Path) -> None:
