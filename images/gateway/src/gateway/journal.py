@@ -39,9 +39,8 @@ class Journal:
     """One thread appends, another folds: moves what was appended to where it stays."""
 
     path: Path
-    sync: (
-        bool  # False: it is in the page cache, so that a killed process loses nothing, and a power cut the last seconds
-    )
+    # False: in the page cache is enough, so that a killed process loses nothing, and a power cut the last seconds
+    sync: bool
     _pending: list[Append] = dataclasses.field(default_factory=list, init=False)
     _next: int = dataclasses.field(default=0, init=False)  # the first block that is free
     _file: int | None = dataclasses.field(default=None, init=False)
@@ -158,9 +157,18 @@ def _make(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
+        _sync_folder(path.parent)  # else a power cut may take the name, and all that was written under it
     except OSError:
         new.unlink(missing_ok=True)
         raise
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _open(path: Path, *, sync: bool) -> int:

@@ -177,6 +177,17 @@ def test_a_file_system_without_direct_writes(tmp_path: Path, monkeypatch: pytest
     assert pending(crashed(journal)) == [row("x")]
 
 
+def test_its_name_is_as_durable_as_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+
+    def fsync(file: int) -> None:
+        synced.append(f"{Path(f'/proc/self/fd/{file}').readlink()}, with {[path.name for path in tmp_path.iterdir()]}")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    make(tmp_path)
+    assert synced == [f"{tmp_path}/j.new, with ['j.new']", f"{tmp_path}, with ['j']"]
+
+
 def test_a_file_of_another_size_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(b"x" * 100)
     journal = make(tmp_path)
