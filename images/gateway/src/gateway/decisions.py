@@ -219,7 +219,8 @@ class DecisionLog:
         return [Attributes(*row) for row in attributes], [Outcome(*row) for row in await self._read(text, (limit,))]
 
     async def remembered_version(self, model: str) -> str | None:
-        rows = await self._read("SELECT version FROM models WHERE name = ?", (model,))
+        # not through the journal: none of it is in there, and a full one must not keep MindsDB from being asked
+        rows = await asyncio.to_thread(self._query, "SELECT version FROM models WHERE name = ?", (model,))
         return str(rows[0][0]) if rows else None
 
     async def backlog(self) -> dict[str, int]:

@@ -280,6 +280,7 @@ def test_what_finds_no_room_stays_in_the_journal(tmp_path: Path, caplog: t.Any) 
             await asyncio.sleep(0.01)
         with pytest.raises(DecisionLogFull):
             await log.find(many[0].id)
+        assert await log.remembered_version("income") is None
 
     asyncio.run(run())
     assert "its decisions stay in it for now" in caplog.text
