@@ -22,7 +22,7 @@ from tests.run.report import Tally, say
 from tests.run.s3 import s3_python
 from tests.run.tallies import pytest_tally
 
-__all__ = ("names", "run")
+__all__ = ("all_names", "names", "run")
 
 HERE = ROOT / "tests/integration"
 TARGETS = HERE / "targets"
@@ -56,8 +56,12 @@ def names(*, on_cluster: bool) -> list[str]:
     return there if on_cluster else sorted({*targets(), *files(), *images.test_folders("integration")} - {*there})
 
 
+def all_names() -> list[str]:
+    return [*names(on_cluster=True), *names(on_cluster=False)]
+
+
 def run(only: list[str]) -> Tally:
-    chosen = only or [*names(on_cluster=True), *names(on_cluster=False)]
+    chosen = only or all_names()
     own = [name for name in targets() if name in chosen]
     paths = [path for path in files() if path in chosen]
     of_images = [path for path in chosen if path.startswith("images/")]
