@@ -95,59 +95,86 @@ class BodyReader:
     def __post_init__(self) -> None:
         self._turns = Turns(self.max_working)
 
-    @contextlib.asynccontextmanager
-    async def take(self, request: Request) -> AsyncIterator[bytes]:
+    def take(self, request: Request) -> Body:
         """The body, while it may be worked on."""
-        self._check(request)
-        body = bytearray()
-        try:
-            await self._within("The body did not arrive", self._fill(body, request), BodyTooSlow)
-            if len(body) <= SMALL:
-                yield bytes(body)
-                return
-            async with contextlib.AsyncExitStack() as stack:
-                turn = stack.enter_async_context(self._turns.take(len(body)))
-                await self._within("Other large requests were not done", turn, Busy)
-                yield bytes(body)
-        finally:
-            self._held -= len(body)
+        self._check(dict(request.scope["headers"]))
+        return Body(self, request)
 
-    def _check(self, request: Request) -> None:
-        headers = request.headers
-        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
+    def _check(self, headers: dict[bytes, bytes]) -> None:
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
             raise UnsupportedMediaType("Send Content-Type: application/json.")
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise UnsupportedMediaType("Send the body without Content-Encoding: it is not unpacked here.")
-        declared = headers.get("content-length", "0")
-        if declared.isascii() and declared.isdigit() and int(declared) > self.max_bytes:
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self.max_bytes:
             raise self._too_large()
 
-    async def _within(self, what: str, action: Awaitable[T], error: type[GatewayError]) -> T:
+    async def within(self, what: str, action: Awaitable[T], error: type[GatewayError]) -> T:
         try:
             async with asyncio.timeout(self.seconds):
                 return await action
         except TimeoutError:
             raise error(f"{what} within {self.seconds:g} seconds: send it again.", retry_after=1) from None
 
-    async def _fill(self, body: bytearray, request: Request) -> None:
-        """What `body` has is what is held for it, to whatever moment this comes."""
-        more = True
-        while more:
-            message = await request.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            chunk = message.get("body", b"")
-            if len(body) + len(chunk) > self.max_bytes:
-                raise self._too_large()
-            if self._held + len(chunk) > self.max_sum:
-                raise Busy("Too many large requests at once: try again.", retry_after=1)
-            self._held += len(chunk)
-            body += chunk
-            more = message.get("more_body", False)
+    def hold(self, size: int, more: int) -> None:
+        if size + more > self.max_bytes:
+            raise self._too_large()
+        if self._held + more > self.max_sum:
+            raise Busy("Too many large requests at once: try again.", retry_after=1)
+        self._held += more
+
+    def let_go(self, size: int) -> None:
+        self._held -= size
+
+    def turn(self, size: int) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._turns.take(size)
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"A body may have {self.max_bytes} bytes: send fewer rows in one request.")
+
+
+class Body:
+    """One of them: held from its first byte on, given up with whatever happens to it."""
+
+    def __init__(self, reader: BodyReader, request: Request) -> None:
+        self._reader = reader
+        self._receive = request.receive
+        self._is_here = "whole" in request.scope.get("state", ())  # which spares it a timer
+        self._content = bytearray()
+        self._turn: contextlib.AbstractAsyncContextManager[None] | None = None
+
+    async def __aenter__(self) -> bytes:
+        reader = self._reader
+        try:
+            if self._is_here:
+                await self._fill()
+            else:
+                await reader.within("The body did not arrive", self._fill(), BodyTooSlow)
+            if len(self._content) > SMALL:
+                turn = reader.turn(len(self._content))
+                await reader.within("Other large requests were not done", turn.__aenter__(), Busy)
+                self._turn = turn
+        except BaseException:
+            reader.let_go(len(self._content))
+            raise
+        return bytes(self._content)
+
+    async def __aexit__(self, *exc: t.Any) -> None:
+        self._reader.let_go(len(self._content))
+        if self._turn:
+            await self._turn.__aexit__(*exc)
+
+    async def _fill(self) -> None:
+        """What `_content` has is what is held for it, to whatever moment this comes."""
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk = message.get("body", b"")
+            self._reader.hold(len(self._content), len(chunk))
+            self._content += chunk
+            more = message.get("more_body", False)
 
 
 class PredictionRequest(t.NamedTuple):

@@ -34,6 +34,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # an answer leaves when it is written, and not after what else the loop has to do
+        transport.set_write_buffer_limits(high=0)
         if len(self.connections) > self._most and not self._make_room():
             self._refuse(Busy("Too many connections are being answered: try again.", retry_after=1))
         self._expect()
@@ -60,7 +62,7 @@ class Connection(HttpToolsProtocol):
         self._expected()
         super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # to which no body comes
-            self.cycle.transport = t.cast("asyncio.Transport", OneWrite(self.transport, self.cycle))
+            self.cycle.transport = OneWrite(self.transport, self.cycle)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._loose = 0
@@ -68,6 +70,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._loose = 0
+        self.scope["state"]["whole"] = True  # nobody need wait for its body
         self._expected()
         super().on_message_complete()
 

@@ -86,7 +86,9 @@ def test_other_outcomes_are_refused(given: object) -> None:
         parse_outcome(body(outcome=given))
 
 
-def request(chunks: list[bytes], headers: dict[str, str] | None = None, pause: float = 0) -> tuple[Request, list[int]]:
+def request(
+    chunks: list[bytes], headers: dict[str, str] | None = None, pause: float = 0, state: dict[str, bool] | None = None
+) -> tuple[Request, list[int]]:
     left = list(chunks)
     taken = [0]
 
@@ -97,7 +99,8 @@ def request(chunks: list[bytes], headers: dict[str, str] | None = None, pause: f
 
     given = {"content-type": "application/json", **(headers or {})}
     raw = [(name.encode(), value.encode()) for name, value in given.items()]
-    return Request({"type": "http", "method": "POST", "path": "/", "headers": raw}, receive), taken
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": raw, "state": state or {}}
+    return Request(scope, receive), taken
 
 
 async def taken_by(reader: BodyReader, asked: Request) -> bytes:
@@ -139,6 +142,24 @@ def test_what_is_not_plain_json_is_refused(headers: dict[str, str]) -> None:
 def test_a_slow_body_is_given_up() -> None:
     with pytest.raises(BodyTooSlow):
         read(BodyReader(10, 100, 100, 0.05), [b"a"] * 5, pause=0.03)
+
+
+def test_one_that_is_there_as_a_whole_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[float] = []
+    start = asyncio.timeout
+
+    def timeout(seconds: float) -> asyncio.Timeout:
+        timers.append(seconds)
+        return start(seconds)
+
+    monkeypatch.setattr(asyncio, "timeout", timeout)
+    whole = {"state": {"whole": True}}
+    assert read(BodyReader(10, 100, 100, 1), [b"abc", b"def"], **whole) == b"abcdef"
+    with pytest.raises(BodyTooLarge):
+        read(BodyReader(5, 100, 100, 1), [b"abc", b"def"], **whole)
+    assert timers == []
+    assert read(BodyReader(10, 100, 100, 1), [b"abc", b"def"]) == b"abcdef"
+    assert timers == [1]
 
 
 def test_all_bodies_together_have_a_limit_which_is_given_back() -> None:

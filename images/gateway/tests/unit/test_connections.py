@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import re
 import typing as t
 from collections.abc import Awaitable, Callable
 
 import pytest
 import uvicorn
+from transport import Transport
 from uvicorn.server import ServerState
 
 from gateway import connections
@@ -18,41 +18,6 @@ from gateway.connections import MAX_HEAD, Connection
 
 GET = b"GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n"
 POST = b"POST /v1/predictions HTTP/1.1\r\nhost: gateway\r\ncontent-length: 20000\r\n\r\n"
-
-
-class Transport(asyncio.Transport):
-    """Keeps what is written, and tells the protocol when it is closed, as the loop does."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self.loop = loop
-        self.sent = b""
-        self.closing = False
-        self.protocol: Connection | None = None
-
-    def write(self, data: t.Any) -> None:
-        assert not self.closing
-        self.sent += data
-
-    def close(self) -> None:
-        if not self.closing:
-            self.closing = True
-            assert self.protocol
-            self.loop.call_soon(self.protocol.connection_lost, None)
-
-    abort = close
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def answers(self) -> list[int]:
-        return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", self.sent)]
 
 
 class Server:
@@ -65,8 +30,10 @@ class Server:
         self.state = ServerState()
         self.go = asyncio.Event()
         self.go.set()
+        self.whole: list[bool] = []
 
     async def app(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        self.whole.append("whole" in scope["state"])
         if scope["path"] == "/body":
             while (await receive())["more_body"]:
                 pass
@@ -77,13 +44,10 @@ class Server:
 
     def connect(self) -> tuple[Transport, Connection]:
         loop = asyncio.get_running_loop()
-        transport = Transport(loop)
         protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config, server_state=self.state, app_state={}, _loop=loop
         )
-        transport.protocol = t.cast("Connection", protocol)
-        transport.protocol.connection_made(transport)
-        return transport, transport.protocol
+        return Transport(protocol), t.cast("Connection", protocol)
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -202,23 +166,39 @@ def test_a_request_may_take_longer_than_its_head() -> None:
     run(test)
 
 
+def test_a_body_that_is_there_is_said_to_be() -> None:
+    async def test() -> None:
+        server = Server()
+        _, protocol = server.connect()
+        head = POST.replace(b"/v1/predictions", b"/body")
+        for pieces in ([head + b"x" * 20_000], [head + b"x" * 19_999, b"x"], [GET]):
+            for piece in pieces:
+                protocol.data_received(piece)
+                await settle(0.01)
+        assert server.whole == [True, False, True]
+
+    run(test)
+
+
 def test_the_one_that_was_idle_for_longest_makes_room() -> None:
     async def test() -> None:
         server = Server(most=3)
         transports: list[Transport] = []
-        for _ in range(3):
+        protocols: list[Connection] = []
+
+        async def another() -> None:
             transport, protocol = server.connect()
             protocol.data_received(GET)
             await settle(0.01)
             transports.append(transport)
-        assert transports[0].protocol
-        transports[0].protocol.data_received(GET)  # it was heard of last
+            protocols.append(protocol)
+
+        for _ in range(3):
+            await another()
+        protocols[0].data_received(GET)  # it was heard of last
         await settle(0.01)
         for _ in range(2):
-            transport, protocol = server.connect()
-            protocol.data_received(GET)
-            transports.append(transport)
-            await settle(0.01)
+            await another()
         assert [transport.is_closing() for transport in transports] == [False, True, True, False, False]
         assert transports[-1].answers() == [200]
 

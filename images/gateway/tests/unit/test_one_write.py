@@ -7,35 +7,13 @@ import typing as t
 
 import pytest
 import uvicorn
+from transport import Transport
 from uvicorn.server import ServerState
 
 from gateway.connections import Connection
 
 TURNS = 10  # of the loop, in which nothing here waits for anything
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
-
-
-class Transport(asyncio.Transport):
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: t.Any) -> None:
-        assert not self.closed
-        self.writes.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
 
 
 async def app(scope: t.Any, receive: t.Any, send: t.Any) -> None:
@@ -53,8 +31,7 @@ async def _writes(*requests: bytes) -> list[bytes]:
     config = uvicorn.Config(t.cast("t.Any", app), ws="none", lifespan="off", log_config=None, date_header=False)
     config.load()
     connection = Connection(config=config, server_state=ServerState(), app_state={}, most=8)
-    transport = Transport()
-    connection.connection_made(transport)
+    transport = Transport(connection)
     for request in requests:
         connection.data_received(request)
         for _ in range(TURNS):
