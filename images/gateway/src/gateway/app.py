@@ -17,6 +17,7 @@ from gateway import openapi, routes
 from gateway.anonymise import MIN_SITE_KEY, derive
 from gateway.body import BodyReader
 from gateway.decisions import DecisionLog
+from gateway.kept_connections import KeptConnections
 from gateway.keys import KeyRing
 from gateway.metrics import Metrics
 from gateway.mindsdb import MindsDB
@@ -101,7 +102,7 @@ async def _lifespan(
         password = read_secret(settings.redis_password_file) if settings.redis_password_file else None
         redis = connect_async(settings.redis_url, password=password, timeout=settings.redis_timeout)
         stack.push_async_callback(redis.aclose)
-        store = AsyncCacheStore(redis, derive(site_key, "entries of the cache"))
+        store = AsyncCacheStore(redis, derive(site_key, "entries of the cache"), KeptConnections(redis).getrange)
         limits = httpx.Limits(max_connections=settings.mindsdb_concurrency * 2)
         timeout = httpx.Timeout(settings.mindsdb_timeout, connect=2)
         client = httpx.AsyncClient(

@@ -1,14 +1,14 @@
 """Predictions in Redis: bounded reads, one round trip a batch, and one error for whatever Redis cannot do just now.
 
 Both stores do the same, one for threads and one for asyncio. Neither knows a model: they take keys and give entries. With a
-`secret`, which all who share the cache must have, only what was written with it is an entry.
+`secret` of up to 64 bytes, which all who share the cache must have, only what was written with it is an entry.
 """
 
 from __future__ import annotations
 
 import random
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import redis
 import redis.asyncio
@@ -16,8 +16,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from gateway.entry import MAX_ENTRY_BYTES, Entry
-from gateway.kept_connections import KeptConnections
+from gateway.entry import MAX_ENTRY_BYTES, MAX_SECRET, Entry
 
 __all__ = ("AsyncCacheStore", "CacheStore", "CacheUnavailable", "connect", "connect_async", "spread")
 
@@ -69,7 +68,7 @@ def spread(ttl: float) -> int:
 class CacheStore:
     def __init__(self, client: redis.Redis, secret: bytes = b"") -> None:
         self._client = client
-        self._secret = secret
+        self._secret = _usable(secret)
 
     def get_many(self, keys: Sequence[str]) -> list[Entry | None]:
         """The entry of each key; None where there is none or something else."""
@@ -102,18 +101,24 @@ class CacheStore:
 
 
 class AsyncCacheStore:
-    def __init__(self, client: redis.asyncio.Redis, secret: bytes = b"") -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        secret: bytes = b"",
+        read: Callable[[str, int], Awaitable[object]] | None = None,
+    ) -> None:
+        """`read`: what is faster than the client for the first bytes of a lone key, as `KeptConnections.getrange`."""
         self._client = client
-        self._kept = KeptConnections(client)
-        self._secret = secret
+        self._secret = _usable(secret)
+        self._read = read
 
     async def get_many(self, keys: Sequence[str]) -> list[Entry | None]:
         """The entry of each key; None where there is none or something else."""
         if not keys:
             return []
         try:
-            if len(keys) == 1:
-                return _entries(keys, [await self._kept.getrange(keys[0], MAX_ENTRY_BYTES)], self._secret)
+            if len(keys) == 1 and self._read:
+                return _entries(keys, [await self._read(keys[0], MAX_ENTRY_BYTES)], self._secret)
             async with self._client.pipeline(transaction=False) as pipeline:
                 _read(pipeline, keys)
                 return _entries(keys, await pipeline.execute(raise_on_error=False), self._secret)
@@ -139,6 +144,12 @@ class AsyncCacheStore:
             raise _unavailable(exc) from exc
 
 
+def _usable(secret: bytes) -> bytes:
+    if len(secret) > MAX_SECRET:
+        raise ValueError(f"the secret of the cache has {len(secret)} bytes; it may have {MAX_SECRET}")
+    return secret
+
+
 def _read(pipeline: t.Any, keys: Sequence[str]) -> None:
     for key in keys:
         # not GET: whoever can write to Redis could otherwise make us read 512 MB
@@ -151,15 +162,17 @@ def _write(pipeline: t.Any, documents: Mapping[str, bytes], ttl: float) -> None:
 
 
 def _entries(keys: Sequence[str], answers: Sequence[object], secret: bytes) -> list[Entry | None]:
-    # a key of another type answers WRONGTYPE: it is as good as absent, and the next write replaces it
-    _check(answer for answer in answers if not _is_wrong_type(answer))
+    for answer in answers:
+        # a key of another type answers WRONGTYPE: it is as good as absent, and the next write replaces it
+        if isinstance(answer, Exception) and not _is_wrong_type(answer):
+            raise answer
     return [
         Entry.decode(answer, key, secret) if isinstance(answer, bytes) else None
         for key, answer in zip(keys, answers, strict=True)
     ]
 
 
-def _is_wrong_type(answer: object) -> bool:
+def _is_wrong_type(answer: Exception) -> bool:
     return isinstance(answer, redis.ResponseError) and str(answer).startswith(("WRONGTYPE", "Operation against a key"))
 
 

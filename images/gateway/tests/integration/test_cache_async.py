@@ -22,7 +22,8 @@ Test = Callable[[AsyncPredictionCache], Awaitable[None]]
 
 
 class Model:
-    def __init__(self) -> None:
+    def __init__(self, *, kept: bool) -> None:
+        self.kept = kept
         self.version = "1"
         self.asked: list[list[t.Any]] = []
         self.seconds = 0.0
@@ -46,14 +47,15 @@ class Model:
             password = more.pop("password", server.password)
             client = connect_async(server.url, password=password, timeout=more.pop("timeout", 2.0))
             async with client:
-                await test(AsyncPredictionCache(client, self, self.version_of, **more))
+                store = AsyncCacheStore(client, read=KeptConnections(client).getrange if self.kept else None)
+                await test(AsyncPredictionCache(store, self, self.version_of, **more))
 
         asyncio.run(inside())
 
 
-@pytest.fixture
-def model() -> Model:
-    return Model()
+@pytest.fixture(params=[False, True], ids=["the client's connections", "kept connections"])
+def model(request: pytest.FixtureRequest) -> Model:
+    return Model(kept=request.param)
 
 
 def test_asked_once_then_answered_from_redis_by_both_kinds(redis_server: RedisServer, model: Model) -> None:
@@ -227,7 +229,7 @@ def test_the_store_alone(redis_server: RedisServer) -> None:
     asyncio.run(inside())
 
 
-def test_connections_that_redis_closed_are_made_anew(redis_server: RedisServer, model: Model) -> None:
+def test_kept_connections_that_redis_closed_are_made_anew(redis_server: RedisServer) -> None:
     async def test(cache: AsyncPredictionCache) -> None:
         rows = [{"x": x} for x in range(5)]
         await cache.predict_many("m", rows)
@@ -238,7 +240,7 @@ def test_connections_that_redis_closed_are_made_anew(redis_server: RedisServer, 
                 client.client_kill_filter(_type="normal", skipme=True)
         assert (await cache.predict("m", rows[0])).cached
 
-    model.run(redis_server, test)
+    Model(kept=True).run(redis_server, test)
 
 
 def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(redis_server: RedisServer) -> None:
@@ -257,6 +259,11 @@ def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(redis_server
                     await stopped
                 assert await kept.getrange("b", 10) == b"2"
             assert len(client.connection_pool._in_use_connections) == 1, "those that failed are back in the pool"
+            started = time.monotonic()
+            with redis_server.client() as other:
+                other.client_kill_filter(_type="normal", skipme=True)
+            assert await kept.getrange("a", 10) == b"1"
+            assert time.monotonic() - started < 0.5
             with redis_server.client() as other:
                 other.lpush("list", "x")
             assert isinstance(await kept.getrange("list", 10), redis.ResponseError)
