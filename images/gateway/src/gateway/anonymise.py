@@ -6,8 +6,8 @@ Pure but for Presidio, which is imported when a policy has a text column and not
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import hmac
+import itertools
 import typing as t
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
@@ -89,7 +89,7 @@ def _change(rule: Keep | Hash | Generalise | Text, site_key: bytes) -> _Change:
 def _pseudonym(value: Scalar, site_key: bytes) -> str:
     # 123 and "123" are one customer: databases keep as a number what clients send as text
     text = value.encode() if isinstance(value, str) else canonical_json(value)
-    return hmac.new(site_key, text, hashlib.sha256).hexdigest()
+    return hmac.digest(site_key, text, "sha256").hex()
 
 
 def derive(site_key: bytes, purpose: str) -> bytes:
@@ -101,8 +101,8 @@ def derive(site_key: bytes, purpose: str) -> bytes:
 
 def _generaliser(rule: Generalise) -> _Change:
     if rule.bins is not None:
-        edges = rule.bins
-        return lambda value: _bin(value, edges)
+        edges, names = rule.bins, _bins(rule.bins)
+        return lambda value: names[bisect_right(edges, _number(value))]
     if rule.prefix is not None:
         length = rule.prefix
         return lambda value: _text(value).strip()[:length]
@@ -110,15 +110,17 @@ def _generaliser(rule: Generalise) -> _Change:
     return lambda value: _date(value, to_month=to_month)
 
 
-def _bin(value: Scalar, edges: tuple[float, ...]) -> str:
+def _bins(edges: tuple[float, ...]) -> list[str]:
+    """What a value is called by how many edges are not above it."""
+    texts = [str(settle_scalar(edge)) for edge in edges]
+    between = [f"[{low}, {high})" for low, high in itertools.pairwise(texts)]
+    return [f"< {texts[0]}", *between, f">= {texts[-1]}"]
+
+
+def _number(value: Scalar) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Unfit(f"bins are for numbers, and this is {_json_kind(value)}")
-    place = bisect_right(edges, value)
-    if place == 0:
-        return f"< {settle_scalar(edges[0])}"
-    if place == len(edges):
-        return f">= {settle_scalar(edges[-1])}"
-    return f"[{settle_scalar(edges[place - 1])}, {settle_scalar(edges[place])})"
+    return value
 
 
 def _date(value: Scalar, *, to_month: bool) -> str:

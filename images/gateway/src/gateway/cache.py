@@ -60,8 +60,7 @@ class Prediction:
     warning: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(t.NamedTuple):
     """What is brought back for one key."""
 
     output: Output
@@ -73,8 +72,7 @@ class _Abandoned(Exception):  # noqa: N818 - nobody sees it
     """Who was asking was stopped before there was an answer: ask yourself."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Flight:
+class _Flight(t.NamedTuple):
     """Keys that one caller asks for, on behalf of all who want them meanwhile."""
 
     model: str
@@ -115,11 +113,12 @@ class _Common:
         self._ttl = ttl if callable(ttl) else (lambda _model: ttl)
         self._breaker = Breaker(retry_after)
 
-    def _request(self, model: str, rows: Sequence[Row]) -> list[Row]:
-        return [t.cast(Row, settle(self._anonymise(model, row))) for row in rows]
+    def _request(self, model: str, version: str, rows: Sequence[Row]) -> tuple[list[str], _Flight]:
+        settled = [settle(self._anonymise(model, row)) for row in rows]
+        return self._flight(settle(model), settle(version), settled)
 
     def _flight(self, model: str, version: str, rows: Sequence[Row]) -> tuple[list[str], _Flight]:
-        model, version = settle(model), settle(version)
+        """Of what is settled already."""
         keys = [settled_key(model, version, row) for row in rows]
         return keys, _Flight(model, version, dict(zip(keys, rows, strict=True)), self._ttl(model))
 
@@ -131,8 +130,10 @@ class _Common:
 
 def _predictions(keys: Sequence[str], flight: _Flight, answers: Mapping[str, _Answer]) -> list[Prediction]:
     return [
-        Prediction(answer.output, flight.version, answer.cached, key, flight.rows[key], answer.warning)
-        for key, answer in ((key, answers[key]) for key in keys)
+        Prediction(
+            (answer := answers[key]).output, flight.version, answer.cached, key, flight.rows[key], answer.warning
+        )
+        for key in keys
     ]
 
 
@@ -161,7 +162,7 @@ class PredictionCache(_Common):
 
     def predict_many(self, model: str, rows: Sequence[Row]) -> list[Prediction]:
         """One prediction a row, in the order of the rows."""
-        keys, whole = self._flight(model, self._version_of(model), self._request(model, rows))
+        keys, whole = self._request(model, self._version_of(model), rows)
         answers: dict[str, _Answer] = {}
         while (rest := whole.without(answers)).rows:
             mine, theirs = self._board(rest.rows)
@@ -263,10 +264,10 @@ class AsyncPredictionCache(_Common):
     ) -> list[Prediction]:
         """One prediction a row, in the order of the rows, by this version of the model or by the active one.
 
-        `settled`: the rows are anonymised and settled already.
+        `settled`: all of it is, and the rows are anonymised as well.
         """
         version = version or await self._version_of(model)
-        keys, whole = self._flight(model, version, rows if settled else self._request(model, rows))
+        keys, whole = (self._flight if settled else self._request)(model, version, rows)
         if self._flying.keys().isdisjoint(whole.rows):
             # mostly all is there, and needs no task of its own; a flight looks again, so nothing is asked for twice
             found, _ = await self._look_up(whole)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import itertools
 import logging
+import os
 import re
 import time
 import typing as t
@@ -29,7 +31,7 @@ from gateway.problems import (
 )
 from gateway.service import Caller
 from gateway.shipping import DeliveryError
-from gateway.uuid7 import is_uuid, uuid7
+from gateway.uuid7 import is_uuid
 
 if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,8 +46,10 @@ if t.TYPE_CHECKING:
 
 __all__ = ("Parts", "router")
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_START = os.urandom(8).hex()  # of this process: with a number it makes an id that no other has
+_numbers = itertools.count(1)
 router = APIRouter()
 _log = logging.getLogger(__name__)
 
@@ -76,18 +80,20 @@ def _answered(route: str, *, key: bool = True) -> Callable[[Callable[..., Awaita
         async def answer(request: Request, **values: str) -> Response:
             started = time.perf_counter()
             parts: Parts = request.app.state.parts
-            given = request.headers.get("x-request-id", "")
-            request_id = given if REQUEST_ID.fullmatch(given) else uuid7()
+            request.scope["parts"] = parts
+            headers = dict(request.scope["headers"])
+            given = headers.get(b"x-request-id", b"")
+            request_id = given.decode() if REQUEST_ID.fullmatch(given) else f"{_START}-{next(_numbers):x}"
             parts.running += 1
             try:
                 if key:
-                    request.state.caller = Caller(_client(parts, request), request_id, started, parts)
+                    request.scope["caller"] = Caller(_client(parts, headers), request_id, started, parts)
                     if parts.running > parts.settings.max_requests:
                         raise Busy(
                             f"{parts.settings.max_requests} requests are being answered: try again.", retry_after=1
                         )
                 response = await endpoint(request, **values)
-                response.headers["x-request-id"] = request_id
+                response.raw_headers.append((b"x-request-id", request_id.encode()))
             except GatewayError as exc:
                 response = problem_response(exc, request_id)
             except ClientDisconnect:
@@ -104,8 +110,8 @@ def _answered(route: str, *, key: bool = True) -> Callable[[Callable[..., Awaita
     return decorate
 
 
-def _client(parts: Parts, request: Request) -> str:
-    client = parts.keys.client(request.headers.get("authorization", "").encode("latin-1"))
+def _client(parts: Parts, headers: dict[bytes, bytes]) -> str:
+    client = parts.keys.client(headers.get(b"authorization", b""))
     if client is None:
         raise Unauthorized("Send Authorization: Bearer KEY with a key from the Secret gateway-keys.")
     return client
@@ -116,27 +122,39 @@ def _bug(exc: Exception, request_id: str) -> Response:
     return problem_response(GatewayError("See the gateway's log at this request's id."), request_id)
 
 
-def _json(content: t.Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")
+class _Json(Response):
+    """Of bytes that are JSON: the framework's own takes a while to find out what that means for the head."""
+
+    def __init__(self, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        self.raw_headers = [
+            (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers,
+        ]  # fmt: skip
+
+
+def _json(content: t.Any) -> Response:
+    return _Json(orjson.dumps(content))
 
 
 @router.post("/v1/predictions", **PREDICTION)
 @_answered("predictions")
 async def predictions(request: Request) -> Response:
     """Predict each row. An answer is given only once its decision is on the gateway's volume."""
-    parts: Parts = request.app.state.parts
+    parts: Parts = request.scope["parts"]
     settings = parts.settings
     async with parts.bodies.take(request) as body:
         asked = parse_prediction(body, max_rows=settings.max_rows, max_string=settings.max_string)
-        answer = await parts.service.predict(asked, request.state.caller)
-    return Response(answer.body, 200, {"cache-status": answer.cache_status}, "application/json")
+        answer = await parts.service.predict(asked, request.scope["caller"])
+    return _Json(answer.body, (b"cache-status", answer.cache_status))
 
 
 @router.get("/v1/decisions/{decision_id}", **DECISION)
 @_answered("decision")
 async def decision(request: Request, decision_id: str) -> Response:
     """One decision: from the volume, or from MLflow once it is no longer kept here."""
-    parts: Parts = request.app.state.parts
+    parts: Parts = request.scope["parts"]
     found = await _find(parts, decision_id)
     return _json(found)
 
@@ -145,7 +163,7 @@ async def decision(request: Request, decision_id: str) -> Response:
 @_answered("outcome")
 async def outcome(request: Request, decision_id: str) -> Response:
     """What became of a decision, for the audit. The first outcome stays; the same again is no error."""
-    parts: Parts = request.app.state.parts
+    parts: Parts = request.scope["parts"]
     async with parts.bodies.take(request) as body:
         given = parse_outcome(body)
     await _find(parts, decision_id)
@@ -166,7 +184,7 @@ async def healthz(request: Request) -> Response:
 @_answered("ready", key=False)
 async def readyz(request: Request) -> Response:
     """Answers can be given and logged. What is only degraded is named and does not make it unready."""
-    parts: Parts = request.app.state.parts
+    parts: Parts = request.scope["parts"]
     await parts.log.check()
     return _json(await parts.status.read())
 
@@ -174,7 +192,7 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics", include_in_schema=False)
 @_answered("metrics", key=False)
 async def metrics(request: Request) -> Response:
-    parts: Parts = request.app.state.parts
+    parts: Parts = request.scope["parts"]
     await parts.status.count()
     return Response(parts.metrics.text(), media_type=PROMETHEUS)
 

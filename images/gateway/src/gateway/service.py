@@ -6,6 +6,7 @@ takes of a row beforehand is sealed before it meets the disk.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 import time
@@ -15,6 +16,7 @@ import orjson
 
 from gateway.anonymise import Anonymiser, RowError
 from gateway.cache import AsyncPredictionCache, BadAnswerError, Prediction
+from gateway.canonical import settle
 from gateway.decisions import Attributes, Decision
 from gateway.fitting import Fitting
 from gateway.problems import MindsDBWrong, NotFound, RowsRefused
@@ -55,7 +57,15 @@ class Caller(t.NamedTuple):
 
 class Answer(t.NamedTuple):
     body: bytes
-    cache_status: str  # the Cache-Status header (RFC 9211)
+    cache_status: bytes  # the Cache-Status header (RFC 9211)
+    hits: int  # rows from the cache
+
+
+class _Draft(t.NamedTuple):
+    """What there is of a decision before the prediction."""
+
+    id: str
+    input: str  # anonymised, as JSON
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +88,7 @@ class _Model:
     def fit(self, version: ModelVersion) -> _Fitted:
         if self.fitted is None or self.fitted.version is not version:
             fitting = Fitting(self.policy.name, self.policy.columns, self.policy.target, version)
-            self.fitted = _Fitted(version, fitting, version.key, orjson.dumps(version.public()))
+            self.fitted = _Fitted(version, fitting, settle(version.key), orjson.dumps(version.public()))
         return self.fitted
 
 
@@ -117,30 +127,36 @@ class PredictionService:
         began = time.perf_counter()
         rows = await self._anonymised(model, request.rows)
         anonymised = time.perf_counter()
-        attributes = _sensitive(model.policy, request.rows) if self._seal else []
         version = await self._versions.current(model.policy.mindsdb_model)
         fitted = model.fit(version)
-        fitting = fitted.fitting
-        faults = [fault for index, row in enumerate(rows) for fault in fitting.faults(index, row)]
+        faults = [fault for index, row in enumerate(rows) for fault in fitted.fitting.faults(index, row)]
         if faults:
             raise RowsRefused("Some values are not what the model takes: see errors.", errors=faults[:MAX_FAULTS])
-        try:
-            predictions = await self._cache.predict_many(
-                model.policy.name, [fitting.take(row) for row in rows], version=fitted.key, settled=True
-            )
-        except BadAnswerError as exc:
-            raise MindsDBWrong(f"MindsDB's answer cannot be used: {exc}.") from exc
+        # the cache is asked at once, and answers while the rest is made ready
+        asked = asyncio.eager_task_factory(asyncio.get_running_loop(), self._predictions(model, fitted, rows))
+        drafts = [_Draft(uuid7(), orjson.dumps(row).decode()) for row in rows]
+        attributes = self._attributes(model.policy, drafts, request.rows)
+        predictions = await asked
         predicted = time.perf_counter()
         outputs = [orjson.dumps(prediction.value) for prediction in predictions]
-        decisions = _decisions(model.policy.name, fitted.public, caller, rows, predictions, outputs)
-        await self._log.append(decisions, self._sealed(decisions, attributes), alone=caller.load.running == 1)
+        decisions = _decisions(model.policy.name, fitted.public, caller, drafts, predictions, outputs)
+        answer = _answer(model.policy.name, fitted.public, decisions, predictions, outputs)
+        await self._log.append(decisions, attributes, alone=caller.load.running == 1)
         self._metrics.stages(began, anonymised, predicted)
-        return self._answer(model.policy.name, fitted.public, decisions, predictions, outputs)
+        self._metrics.rows(model.policy.name, answer.hits, len(rows) - answer.hits)
+        return answer
 
     async def _anonymised(self, model: _Model, rows: Sequence[Row]) -> list[Row]:
         if model.texts:
             return await self._texts.run(functools.partial(_anonymise, model.anonymise), rows, model.texts)
         return _anonymise(model.anonymise, rows)
+
+    async def _predictions(self, model: _Model, fitted: _Fitted, rows: list[Row]) -> list[Prediction]:
+        wanted = [fitted.fitting.take(row) for row in rows]
+        try:
+            return await self._cache.predict_many(model.policy.name, wanted, version=fitted.key, settled=True)
+        except BadAnswerError as exc:
+            raise MindsDBWrong(f"MindsDB's answer cannot be used: {exc}.") from exc
 
     async def _version_key(self, name: str) -> str:
         return (await self._versions.current(self._models[name].policy.mindsdb_model)).key
@@ -150,28 +166,17 @@ class PredictionService:
         number = version.partition("/")[0]
         return await self._mindsdb.predict(policy.mindsdb_model, number, policy.target, [dict(row) for row in rows])
 
-    def _answer(
-        self,
-        name: str,
-        version: bytes,
-        decisions: list[Decision],
-        predictions: list[Prediction],
-        outputs: list[bytes],
-    ) -> Answer:
-        hits = sum(prediction.cached for prediction in predictions)
-        self._metrics.rows(name, hits, len(predictions) - hits)
-        warning = next((prediction.warning for prediction in predictions if prediction.warning), None)
-        return Answer(_body(name, version, decisions, outputs, warning), _cache_status(hits, predictions, warning))
-
-    def _sealed(self, decisions: list[Decision], attributes: list[bytes]) -> list[Attributes]:
-        """They may wait on the disk for as long as the audit's database is away."""
-        if self._seal is None or not attributes:
+    def _attributes(self, policy: ModelPolicy, drafts: list[_Draft], rows: Sequence[Row]) -> list[Attributes]:
+        """Sealed: they may wait on the disk for as long as the audit's database is away."""
+        if self._seal is None or policy.audit is None:
             return []
-        close = self._seal.close
-        return [
-            Attributes(decision.id, decision.model, decision.at_us, close(given, decision.id))
-            for decision, given in zip(decisions, attributes, strict=True)
+        names = policy.audit.attributes
+        at_us = time.time_ns() // 1000
+        sealed = [
+            self._seal.close(orjson.dumps({name: row.get(name) for name in names}), draft.id)
+            for draft, row in zip(drafts, rows, strict=True)
         ]
+        return [Attributes(draft.id, policy.name, at_us, given) for draft, given in zip(drafts, sealed, strict=True)]
 
 
 def _anonymise(anonymise: Anonymiser, rows: Iterable[Row]) -> list[Row]:
@@ -187,17 +192,11 @@ def _anonymise(anonymise: Anonymiser, rows: Iterable[Row]) -> list[Row]:
     return done
 
 
-def _sensitive(policy: ModelPolicy, rows: Sequence[Row]) -> list[bytes]:
-    if policy.audit is None:
-        return []
-    return [orjson.dumps({name: row.get(name) for name in policy.audit.attributes}) for row in rows]
-
-
 def _decisions(
     name: str,
     version: bytes,
     caller: Caller,
-    rows: list[Row],
+    drafts: list[_Draft],
     predictions: list[Prediction],
     outputs: list[bytes],
 ) -> list[Decision]:
@@ -206,14 +205,24 @@ def _decisions(
     text = version.decode()
     return [
         Decision(
-            uuid7(), at_us, caller.request_id, caller.client, name, text,
-            orjson.dumps(row).decode(), output.decode(), int(prediction.cached), latency_us,
+            draft.id, at_us, caller.request_id, caller.client, name, text,
+            draft.input, output.decode(), int(prediction.cached), latency_us,
         )
-        for row, prediction, output in zip(rows, predictions, outputs, strict=True)
+        for draft, prediction, output in zip(drafts, predictions, outputs, strict=True)
     ]  # fmt: skip
 
 
-def _body(name: str, version: bytes, decisions: list[Decision], outputs: list[bytes], warning: str | None) -> bytes:
+def _answer(
+    name: str, version: bytes, decisions: list[Decision], predictions: list[Prediction], outputs: list[bytes]
+) -> Answer:
+    # lists, since each step of a generator is a call
+    hits = sum([prediction.cached for prediction in predictions])
+    warnings = [prediction.warning for prediction in predictions if prediction.warning][:1]
+    body = _body(name, version, decisions, outputs, warnings)
+    return Answer(body, _cache_status(hits, len(predictions), warnings), hits)
+
+
+def _body(name: str, version: bytes, decisions: list[Decision], outputs: list[bytes], warnings: list[str]) -> bytes:
     answer: dict[str, t.Any] = {
         "model": name,
         "model_version": orjson.Fragment(version),
@@ -222,14 +231,14 @@ def _body(name: str, version: bytes, decisions: list[Decision], outputs: list[by
             for decision, output in zip(decisions, outputs, strict=True)
         ],
     }
-    if warning:
-        answer["warnings"] = [warning]
+    if warnings:
+        answer["warnings"] = warnings
     return orjson.dumps(answer)
 
 
-def _cache_status(hits: int, predictions: Sequence[Prediction], warning: str | None) -> str:
-    if hits == len(predictions):
-        return "gateway; hit"
-    if warning:
-        return "gateway; fwd=bypass; detail=unavailable"
-    return "gateway; fwd=partial" if hits else "gateway; fwd=miss"
+def _cache_status(hits: int, rows: int, warnings: list[str]) -> bytes:
+    if hits == rows:
+        return b"gateway; hit"
+    if warnings:
+        return b"gateway; fwd=bypass; detail=unavailable"
+    return b"gateway; fwd=partial" if hits else b"gateway; fwd=miss"
