@@ -133,7 +133,8 @@ async def _lifespan(
             status=Status(log, store, mindsdb, metrics),
             metrics=metrics,
         )
-        async with _background(_deliveries(settings, log, traces, metrics, seal)):
+        audited = frozenset(name for name, policy in policies.items() if policy.audit)
+        async with _background(_deliveries(settings, log, traces, metrics, seal, audited)):
             _log.info("the gateway serves models %s", ", ".join(sorted(policies)))
             yield
         await _flush(traces)
@@ -154,7 +155,12 @@ def _seal(settings: Settings, site_key: bytes) -> Seal | None:
 
 
 def _deliveries(
-    settings: Settings, log: DecisionLog, traces: TraceTarget, metrics: Metrics, seal: Seal | None
+    settings: Settings,
+    log: DecisionLog,
+    traces: TraceTarget,
+    metrics: Metrics,
+    seal: Seal | None,
+    audited: frozenset[str],
 ) -> list[Coroutine[t.Any, t.Any, t.NoReturn]]:
     deliveries = [
         deliver_forever("mlflow", traces.deliver, settings.ship_seconds, metrics),
@@ -163,7 +169,7 @@ def _deliveries(
     if settings.audit_database_file and seal:
         from gateway.auditdb import AuditTarget  # noqa: PLC0415 - the driver takes memory, and not every site audits
 
-        audit = AuditTarget(settings.audit_database_file, log, metrics, seal)
+        audit = AuditTarget(settings.audit_database_file, log, metrics, seal, audited)
         deliveries.append(deliver_forever("auditdb", audit.deliver, settings.ship_seconds, metrics))
         deliveries.append(deliver_forever("verdicts", audit.read_verdicts, PRUNE_SECONDS, metrics))
     return deliveries

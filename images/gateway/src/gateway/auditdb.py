@@ -42,6 +42,7 @@ class AuditTarget:
     log: DecisionLog
     metrics: Metrics
     seal: Seal
+    audited: frozenset[str]  # models
     batch: int = 500
     _dirty: bool = dataclasses.field(default=True, init=False)
 
@@ -91,10 +92,13 @@ class AuditTarget:
         return len(rows)
 
     async def read_verdicts(self) -> bool:
-        """The audit's last verdicts, as gauges; while the database cannot be asked, those known last."""
+        """The audit's last verdicts, as gauges; while the database cannot be asked, those known last.
+
+        Its next run takes away those of models that are audited no more; after the last of them there is none.
+        """
         async with self._cursor() as cursor:
             await cursor.execute(VERDICTS)
-            self.metrics.verdicts(await cursor.fetchall())
+            self.metrics.verdicts([row for row in await cursor.fetchall() if row[0] in self.audited])
         return False
 
     @contextlib.asynccontextmanager

@@ -1,7 +1,7 @@
 """One prediction request, from rows to an answer whose decisions are durable.
 
 The order is the promise: anonymise first, and only then look at the cache, MindsDB, the log or the disk. What the audit
-takes of a row beforehand is sealed before it meets the disk.
+takes of a row as it came is sealed before it meets the disk.
 """
 
 from __future__ import annotations

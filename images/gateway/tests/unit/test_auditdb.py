@@ -21,6 +21,7 @@ from gateway.uuid7 import uuid7
 
 BAD = '{"sex":"a value that no database keeps"}'
 SEAL = Seal(b"k" * 32)
+AUDITED = frozenset({"income"})
 Rows = list[tuple[t.Any, ...]]
 
 
@@ -60,7 +61,7 @@ class Database:
         self.refuse([])
 
     async def fetchall(self) -> Rows:
-        return [("income", "3", "sex", "fail", dt.datetime.now(dt.UTC))]
+        return [(model, "3", "sex", "fail", dt.datetime.now(dt.UTC)) for model in ("income", "no longer audited")]
 
     async def executemany(self, _text: str, rows: Rows) -> None:
         for row in rows:
@@ -94,7 +95,7 @@ def deliver(
             for _ in range(outcomes):
                 await log.add_outcome(Outcome(uuid7(), 1, "yes"))
             with contextlib.suppress(DeliveryError):
-                await AuditTarget(folder / "uri", log, metrics, SEAL).deliver()
+                await AuditTarget(folder / "uri", log, metrics, SEAL, AUDITED).deliver()
             return sum(len(rows) for rows in await log.undelivered(1000))
         finally:
             await asyncio.to_thread(log.close)
@@ -142,10 +143,11 @@ def test_a_verdict_stays_while_nobody_can_be_asked(tmp_path: Path, monkeypatch: 
     database, metrics = Database(lambda _rows: None), Metrics()
     monkeypatch.setattr(psycopg, "AsyncConnection", database)
     (tmp_path / "uri").write_text("postgresql://gateway@auditdb/auditdb")
-    target = AuditTarget(tmp_path / "uri", DecisionLog(tmp_path, metrics), metrics, SEAL)
+    target = AuditTarget(tmp_path / "uri", DecisionLog(tmp_path, metrics), metrics, SEAL, AUDITED)
     asyncio.run(target.read_verdicts())
     database.refuse = away
     with pytest.raises(DeliveryError):
         asyncio.run(target.read_verdicts())
     labels = {"model": "income", "mlflow_version": "3", "attribute": "sex", "verdict": "fail"}
     assert metrics.registry.get_sample_value("gateway_audit_verdict", labels) == 1
+    assert b"no longer audited" not in metrics.text()
