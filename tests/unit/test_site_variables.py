@@ -73,11 +73,11 @@ def test_the_host_is_checked_for_what_the_roles_will_use(more: list[str], expect
 TOKENS = """
 servers:
   hosts:
-    harbour-1: {k3s_config: {token: server, agent-token: agent}}
+    harbour-1: {k3s_config: {token: overridden}, k3s_config_dropins: {50-site: {agent-token: agent}, 60-site: {token: server}}}
     ridge-1: {k3s_config: {token: one}}
     ridge-2: {k3s_token: overridden, k3s_config: {token: two}}
     ridge-3: {k3s_token: "{{ 'th' ~ 'ree' }}"}
-    quarry-1: {k3s_token: lonely}
+    quarry-1: {k3s_token: lonely, k3s_config_dropins: {50-empty: }}
 agents:
   hosts:
     harbour-2: {k3s_token: agent}
