@@ -35,7 +35,7 @@ async def ask(answers: Answers, *, times: int) -> tuple[list[object], int]:
         port = server.sockets[0].getsockname()[1]
         async with connect_async(f"redis://127.0.0.1:{port}", timeout=TIMEOUT) as client:
             kept = KeptConnections(client)
-            got = []
+            got: list[object] = []
             for _ in range(times):
                 got += await asyncio.gather(kept.getrange("key", 10), return_exceptions=True)
                 await asyncio.sleep(0.05)
