@@ -127,7 +127,7 @@ class DecisionLog:
 
         rows: Append = {"decisions": decisions, "attributes": attributes} if attributes else {"decisions": decisions}
         started = time.perf_counter()
-        if alone and self._writer.is_working:
+        if alone and self._writer.is_working():
             if self._journal.append(rows):
                 self.metrics.journaled(started)
                 return

@@ -172,11 +172,13 @@ class PredictionService:
             return []
         names = policy.audit.attributes
         at_us = time.time_ns() // 1000
-        sealed = [
-            self._seal.close(orjson.dumps({name: row.get(name) for name in names}), draft.id)
+        close = self._seal.close
+        return [
+            Attributes(
+                draft.id, policy.name, at_us, close(orjson.dumps({name: row.get(name) for name in names}), draft.id)
+            )
             for draft, row in zip(drafts, rows, strict=True)
         ]
-        return [Attributes(draft.id, policy.name, at_us, given) for draft, given in zip(drafts, sealed, strict=True)]
 
 
 def _anonymise(anonymise: Anonymiser, rows: Iterable[Row]) -> list[Row]:

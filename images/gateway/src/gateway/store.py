@@ -162,17 +162,15 @@ def _write(pipeline: t.Any, documents: Mapping[str, bytes], ttl: float) -> None:
 
 
 def _entries(keys: Sequence[str], answers: Sequence[object], secret: bytes) -> list[Entry | None]:
-    for answer in answers:
-        # a key of another type answers WRONGTYPE: it is as good as absent, and the next write replaces it
-        if isinstance(answer, Exception) and not _is_wrong_type(answer):
-            raise answer
+    # a key of another type answers WRONGTYPE: it is as good as absent, and the next write replaces it
+    _check([answer for answer in answers if not _is_wrong_type(answer)])
     return [
         Entry.decode(answer, key, secret) if isinstance(answer, bytes) else None
         for key, answer in zip(keys, answers, strict=True)
     ]
 
 
-def _is_wrong_type(answer: Exception) -> bool:
+def _is_wrong_type(answer: object) -> bool:
     return isinstance(answer, redis.ResponseError) and str(answer).startswith(("WRONGTYPE", "Operation against a key"))
 
 

@@ -49,11 +49,9 @@ class Writer:
     metrics: Metrics
     _jobs: queue.SimpleQueue[_Job | None] = dataclasses.field(default_factory=queue.SimpleQueue, init=False)
     _held: _Job | None = dataclasses.field(default=None, init=False)
-    is_working: bool = dataclasses.field(default=False, init=False)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._work, name="decision-writer", daemon=True)
-        self.is_working = True
         self._thread.start()
 
     def stop(self) -> None:
@@ -61,12 +59,15 @@ class Writer:
         self._jobs.put(None)
         self._thread.join()
 
+    def is_working(self) -> bool:
+        return self._thread.is_alive()
+
     def waiting(self) -> int:
         return self._jobs.qsize()
 
     async def write(self, write: Write | Append, *, outside: bool = False) -> object:
         """Returns once it is durable; what `write` returned, if it is a function."""
-        if not self.is_working:
+        if not self.is_working():
             raise DecisionLogUnavailable("Its writer has stopped: restart the gateway.")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[object] = loop.create_future()
@@ -78,13 +79,10 @@ class Writer:
         self._transaction([functools.partial(_append, appends, verb="INSERT OR IGNORE")])
 
     def _work(self) -> None:
-        try:
-            while jobs := self._take():
-                started = time.perf_counter()
-                self._commit(jobs)
-                self.metrics.committed(len(jobs), started)
-        finally:
-            self.is_working = False
+        while jobs := self._take():
+            started = time.perf_counter()
+            self._commit(jobs)
+            self.metrics.committed(len(jobs), started)
 
     def _take(self) -> list[_Job]:
         """All that waits now; empty once the log is closed."""
