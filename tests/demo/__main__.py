@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 
-from tests.demo.bundle import make_bundle
+from tests.demo.bundle import make_bundle, make_images
 from tests.demo.cluster import Cluster
 from tests.demo.k3s import find_k3s
 from tests.demo.playbook import run_playbook
@@ -33,7 +33,7 @@ def _up(node: Node) -> None:
     whole = _wants_whole_proof()
     steps = Steps(6)
     with steps.step("Find k3s"):
-        k3s = find_k3s()
+        k3s = find_k3s(lambda: make_images(_BUNDLE, _LOGS / "images.log"))
         _say(f"this runs {k3s.description}")
     with steps.step("Make the bundle (cold: about 20 minutes on 2 cores)"):
         make_bundle(k3s, _BUNDLE, _LOGS / "bundle.log")

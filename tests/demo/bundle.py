@@ -7,9 +7,9 @@ from pathlib import Path
 from tests.demo.k3s import K3s
 from tests.demo.playbook import run_playbook
 
-__all__ = ("make_bundle",)
+__all__ = ("make_bundle", "make_images")
 
-_ROOT = Path(__file__).resolve().parents[2]
+_PLAYBOOK = str(Path(__file__).resolve().parents[2] / "playbooks/bundle.yml")
 
 
 def make_bundle(k3s: K3s, bundle: Path, log: Path) -> None:
@@ -21,4 +21,9 @@ def make_bundle(k3s: K3s, bundle: Path, log: Path) -> None:
         "bundle_k3s_images": k3s.images,
     }
     flags = [flag for name, value in variables.items() if value for flag in ("-e", f"{name}={value}")]
-    run_playbook(str(_ROOT / "playbooks/bundle.yml"), *flags, log=log)
+    run_playbook(_PLAYBOOK, *flags, log=log)
+
+
+def make_images(bundle: Path, log: Path) -> None:
+    """Its images alone, into the cache: they need no k3s."""
+    run_playbook(_PLAYBOOK, "--tags", "bundle_build", "-e", f"airgap_bundle={bundle}", log=log)

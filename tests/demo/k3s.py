@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ _RELEASE = "v1.35.7+k3s1"
 _STANDIN = "v1.35.4+standin1"
 _RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 _PROBE_SECONDS = 5
+_CACHED_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class K3s:
     images: Path | None = None
 
 
-def find_k3s() -> K3s:
+def find_k3s(meanwhile: Callable[[], None]) -> K3s:
+    """`meanwhile` is done where the stand-in has to be compiled, which takes minutes and leaves processors idle at times."""
     given, images = os.environ.get("K3S"), os.environ.get("K3S_IMAGES")
     if given:
         return _from_path(given, images)
@@ -39,7 +43,7 @@ def find_k3s() -> K3s:
     print(
         f"      no k3s release can be downloaded here, so this runs the stand-in {_STANDIN}: upstream Kubernetes behind k3s' command line"
     )
-    return _standin()
+    return _standin(meanwhile)
 
 
 def _from_path(given: str, images: str | None) -> K3s:
@@ -59,7 +63,7 @@ def _can_download() -> bool:
         return False
 
 
-def _standin() -> K3s:
+def _standin(meanwhile: Callable[[], None]) -> K3s:
     output = _ROOT / "build/k3s"
     command = [
         sys.executable,
@@ -69,6 +73,10 @@ def _standin() -> K3s:
         "--output",
         str(output),
     ]
-    run_logged(command, _ROOT / "build/demo/standin.log")
+    with ThreadPoolExecutor() as pool:
+        build = pool.submit(run_logged, command, _ROOT / "build/demo/standin.log")
+        if wait([build], timeout=_CACHED_SECONDS).not_done:
+            meanwhile()
+        build.result()
     images = output / "k3s-airgap-images-amd64.tar.zst"
     return K3s(f"the stand-in {_STANDIN}, no k3s release", source="path", binary=output / "k3s", images=images)

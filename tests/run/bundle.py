@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from tests.demo.bundle import make_bundle
+from tests.demo.bundle import make_bundle, make_images
 from tests.demo.k3s import find_k3s
 from tests.demo.steps import DemoError
 from tests.run.process import LOGS
@@ -30,7 +30,7 @@ def _make() -> str:
     started = time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
-        k3s = find_k3s()
+        k3s = find_k3s(lambda: make_images(BUNDLE, LOGS / "images.log"))
         make_bundle(k3s, BUNDLE, LOGS / "bundle.log")
     except DemoError as exc:
         raise SystemExit(f"the bundle cannot be made: {exc}") from exc

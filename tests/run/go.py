@@ -14,7 +14,7 @@ MODULE = ROOT / "tests/k3s_standin"
 def unit() -> Tally:
     packages = sorted({f"./{path.parent.relative_to(MODULE)}" for path in MODULE.glob("*/*_test.go")})
     # the flags that the stand-in is built with, so that what is compiled here is not compiled again there
-    env = tool_env(GOTOOLCHAIN="local", CGO_ENABLED="0", GOFLAGS="-trimpath -buildvcs=false")
+    env = tool_env(GOTOOLCHAIN="local", CGO_ENABLED="0", GOFLAGS="-trimpath -buildvcs=false -gcflags=all=-dwarf=false")
     done = call(
         "unit go test", [str(VENV / "bin/go"), "test", "-count=1", "-v", *packages], env=env, cwd=MODULE, patient=True
     )
