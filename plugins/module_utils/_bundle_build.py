@@ -29,7 +29,7 @@ from ansible_collections.airgap.mlops.plugins.module_utils._errors import Airgap
 __all__ = ("ImageBuilder",)
 
 # Bump when the way of building changes the result although no input did.
-_GENERATION = 2
+_GENERATION = 3
 _PREFIX = "localhost/airgap-mlops"
 _BUILD = (
     "buildah",

@@ -167,6 +167,8 @@ class Inputs:
             "-mod=readonly",
             "-tags",
             ",".join(go.tags),
+            # What a debugger reads is stripped, so it need not be made.
+            "-gcflags=all=-dwarf=false",
             "-ldflags",
             " ".join(linker),
             "-o",
