@@ -84,6 +84,7 @@ from ansible_collections.airgap.mlops.plugins.module_utils._errors import Airgap
 from ansible_collections.airgap.mlops.plugins.module_utils._kube import kube_client
 from ansible_collections.airgap.mlops.plugins.module_utils._kube_apply import ObjectStore, Waiter
 from ansible_collections.airgap.mlops.plugins.module_utils._kube_objects import check_documents, plan_objects
+from ansible_collections.airgap.mlops.plugins.module_utils._module import ReticentModule
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "definition": {"type": "list", "elements": "raw", "required": True},
@@ -111,7 +112,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = ReticentModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = run(module)
     except AirgapError as exc:

@@ -133,6 +133,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airgap.mlops.plugins.module_utils._args_kube import KUBE_ARGS
 from ansible_collections.airgap.mlops.plugins.module_utils._errors import AirgapError
 from ansible_collections.airgap.mlops.plugins.module_utils._kube import kube_client
+from ansible_collections.airgap.mlops.plugins.module_utils._module import ReticentModule
 from ansible_collections.airgap.mlops.plugins.module_utils._secrets import (
     ALPHABETS,
     KeySpec,
@@ -200,7 +201,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = ReticentModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = run(module)
     except AirgapError as exc:

@@ -132,6 +132,7 @@ from ansible_collections.airgap.mlops.plugins.module_utils._mindsdb_datasources 
     check_datasources,
     plan_datasources,
 )
+from ansible_collections.airgap.mlops.plugins.module_utils._module import ReticentModule
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "datasources": {
@@ -190,7 +191,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True, **MINDSDB_RULES)
+    module = ReticentModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True, **MINDSDB_RULES)
     try:
         result = run(module)
     except AirgapError as exc:

@@ -148,6 +148,7 @@ from ansible_collections.airgap.mlops.plugins.module_utils._minio_users import (
     check_users,
     plan_users,
 )
+from ansible_collections.airgap.mlops.plugins.module_utils._module import ReticentModule
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "policies": {
@@ -226,7 +227,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True, **MINIO_RULES)
+    module = ReticentModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True, **MINIO_RULES)
     try:
         result = run(module)
     except AirgapError as exc:

@@ -155,6 +155,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airgap.mlops.plugins.module_utils._errors import AirgapError
 from ansible_collections.airgap.mlops.plugins.module_utils._files import Wanted, plan_files, staged_path
 from ansible_collections.airgap.mlops.plugins.module_utils._files_store import apply_step, find_superseded, read_state
+from ansible_collections.airgap.mlops.plugins.module_utils._module import ReticentModule
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "directories": {
@@ -279,7 +280,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = ReticentModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = run(module)
     except AirgapError as exc:

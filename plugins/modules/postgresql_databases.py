@@ -175,6 +175,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airgap.mlops.plugins.module_utils._args_kube import KUBE_ARGS
 from ansible_collections.airgap.mlops.plugins.module_utils._args_pg import PG_ARGS
 from ansible_collections.airgap.mlops.plugins.module_utils._errors import AirgapError
+from ansible_collections.airgap.mlops.plugins.module_utils._module import ReticentModule
 from ansible_collections.airgap.mlops.plugins.module_utils._pg import PgError, make_verifier
 from ansible_collections.airgap.mlops.plugins.module_utils._pg_databases import (
     Actual,
@@ -295,7 +296,7 @@ def _password(params: dict[str, t.Any], role: dict[str, t.Any]) -> str:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = ReticentModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = run(module)
     except AirgapError as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import importlib
 import pathlib
 import re
 import typing as t
@@ -89,6 +90,21 @@ def test_a_module_says_what_check_mode_and_a_rerun_do(module: pathlib.Path) -> N
         attributes |= {"check_mode", "diff_mode", "idempotent"}
     assert {"check_mode", "diff_mode", "idempotent"} <= attributes
     assert docs["version_added"]
+
+
+def holds_secrets(options: dict[str, t.Any], *, inside: bool = False) -> bool:
+    """Whether a secret stands inside a list or a mapping."""
+    return any(
+        (inside and option.get("no_log") is True) or holds_secrets(option.get("options", {}), inside=True)
+        for option in options.values()
+    )
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_lists_of_secrets_are_kept_out_of_the_journal(module: pathlib.Path) -> None:
+    loaded = importlib.import_module(f"ansible_collections.airgap.mlops.plugins.modules.{module.stem}")
+    if holds_secrets(getattr(loaded, "ARGUMENT_SPEC", {})):  # those of the controller have none
+        assert hasattr(loaded, "ReticentModule")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)

@@ -7,6 +7,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.airgap.mlops.plugins.modules import node_files
@@ -52,6 +53,18 @@ def test_plan_do_and_do_again(tmp_path: Path, capfd: pytest.CaptureFixture[str],
     assert removed["actions"] == [f"remove {tmp_path}/etc/x.old"]
     assert removed["contents"] == {f"{tmp_path}/etc/x.old": None}
     assert run(capfd, **args)["changed"] is False
+
+
+@pytest.mark.parametrize("secret", ["hush-hush", "hush-hush\n", "hush\\hush", "hush'\"hush"])
+def test_no_secret_reaches_the_journal(
+    capfd: pytest.CaptureFixture[str], args: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    journal: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda _self, msg, log_args=None: journal.append(f"{msg} {log_args}"))
+    args["files"][1]["secret_content"] = secret
+    run(capfd, **args)
+    assert journal
+    assert "hush" not in str(journal)
 
 
 def test_a_secret_that_moves_elsewhere_is_not_shown(
