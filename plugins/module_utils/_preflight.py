@@ -121,6 +121,8 @@ class Requirements:
     tokens: t.Mapping[str, str] = field(default_factory=dict)
     # None: the host's own. Empty, as for a peer: k3s gives one that nobody else has.
     node_name: str | None = None
+    # It begins the cluster of its site.
+    founder: bool = False
     peers: tuple[Peer, ...] = ()
 
 
@@ -349,6 +351,12 @@ def check_peers(host: HostFacts, need: Requirements) -> Found:
             f"cluster: this host and {', '.join(peer.host for peer in strangers)} belong to different clusters already, "
             "with different tokens and certificates. Give them different values of airgap_site, "
             "or take k3s off those that shall join (docs/restore.md, Start over)."
+        )
+    clustered = [peer.host for peer in need.peers if peer.role == "server" and peer.cluster_id]
+    if need.founder and not host.cluster_id and clustered:
+        yield _fail(
+            f"cluster: this host comes first of the site's servers and has no cluster, so it would begin a new one, and {', '.join(clustered)} have one. "
+            "Name one of them first in group servers, and this host joins it (docs/restore.md, Replace a server)."
         )
     name = (host.hostname if need.node_name is None else need.node_name).lower()  # as k3s does
     namesakes = [peer.host for peer in need.peers if name and peer.node_name.lower() == name]

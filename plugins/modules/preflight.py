@@ -108,7 +108,7 @@ options:
     type: str
     default: ""
   k3s_configs:
-    description: All configurations of k3s for this host.
+    description: All configurations of k3s for this host. Their keys are looked at, and the value of C(kubelet-arg).
     type: list
     elements: dict
     default: []
@@ -124,6 +124,10 @@ options:
   node_name:
     description: Name of its node; empty when k3s makes one that no other has. By default the host's own name.
     type: str
+  founder:
+    description: Whether this host begins the cluster of its site, as the first of its servers.
+    type: bool
+    default: false
   peers:
     description: The other hosts of the site.
     type: list
@@ -159,7 +163,7 @@ EXAMPLES = r"""
     disk:
       - {path: /var/lib/rancher/k3s, size: 8Gi, what: images}
     memory: 3584Mi
-    controller_time: "{{ now().timestamp() }}"
+    controller_time: "{{ '%s' | strftime }}"
 """
 
 RETURN = r"""
@@ -212,6 +216,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "extra_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "tokens": {"type": "dict", "default": {}, "no_log": True},
     "node_name": {"type": "str"},
+    "founder": {"type": "bool", "default": False},
     "peers": {
         "type": "list",
         "elements": "dict",
@@ -243,6 +248,7 @@ _PLAIN = (
     "node_ip",
     "tokens",
     "node_name",
+    "founder",
 )
 
 

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 
 import pytest
@@ -68,6 +69,15 @@ def test_the_first_server_of_a_site_leads(seed: str) -> None:
 def test_the_host_is_checked_for_what_the_roles_will_use(more: list[str], expected: list[t.Any]) -> None:
     names = "[preflight_data_dir, preflight_default_route, preflight_node_ip, preflight_k3s_extra_keys, __site_python_prefix]"
     assert evaluate(f"{{{{ {names} }}}}", *more)["quarry-1"] == expected
+
+
+def test_node_ports_are_asked_from_outside_where_the_lead_is_a_client() -> None:
+    asked = "{{ [verify_mlflow_node_port, verify_mindsdb_node_port, verify_gateway_node_port] }}"
+    found = evaluate(asked, "-e", '{"gateway_node_port": 30303}')
+    assert found["quarry-1"] == found["harbour-1"] == [30001, 30002, 30303]
+    few = evaluate(f"{{{{ [{asked[3:-3]}, preflight_node_ports] }}}}", "-e", '{"platform_clients": ["10.20.0.0/16"]}')
+    assert few["quarry-1"] == [[30001, 30002, 30003]] * 2, "the only node reaches its own pods"
+    assert few["harbour-1"] == [[0, 0, 0], [30001, 30002, 30003]]
 
 
 TOKENS = """
@@ -235,6 +245,27 @@ def test_a_node_is_called_as_k3s_will_call_it() -> None:
         "north": "north",
         "with an identifier": "",
     }
+
+
+def test_of_a_configuration_only_what_is_looked_at_goes_to_the_host() -> None:
+    given = {"preflight_k3s_config": {"kubelet-arg": ["a=b"], "etcd-s3-secret-key": "hush", "node-lable": {"x": "y"}}}
+    shown = "{{ lookup('ansible.builtin.template', 'configs.yml.j2') | from_yaml }}"
+    found = in_preflight(
+        shown, {"edge": {**given, "preflight_k3s_config_dropins": {"10": {"agent-token": "hush"}, "20": "text"}}}
+    )
+    assert found["edge"] == [
+        {"kubelet-arg": ["a=b"], "etcd-s3-secret-key": "", "node-lable": ""},
+        {"agent-token": ""},
+        "text",
+    ]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_clocks_are_compared_wherever_the_controller_is(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    task = yaml.safe_load((ROOT / "roles/preflight/tasks/check.yml").read_text())[-1]
+    found = debug(task["airgap.mlops.preflight"]["controller_time"], "-i", "edge,")
+    assert abs(float(found["edge"]) - time.time()) < 60
 
 
 @pytest.mark.parametrize(("role", "sold_as"), [("server", 4096), ("agent", 512)])

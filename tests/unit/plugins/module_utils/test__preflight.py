@@ -145,6 +145,12 @@ def test_a_good_host() -> None:
             id="two clusters",
         ),
         pytest.param(
+            {},
+            {"founder": True, "peers": (Peer("edge2", "server", "edge2", "y"), Peer("edge3", "server", "edge3", "y"))},
+            "would begin a new one, and edge2, edge3 have one. Name one of them first",
+            id="a new first server of a cluster that goes on",
+        ),
+        pytest.param(
             {}, {"peers": (Peer("edge2", "agent", "edge1"),)}, "edge2 is called edge1, too", id="two hosts of one name"
         ),
         pytest.param(
@@ -186,6 +192,21 @@ def test_failure(host: dict[str, t.Any], need: dict[str, t.Any], expected: str) 
         ),
         pytest.param(
             {"cluster_id": "x"}, {"peers": (Peer("edge2", "agent", "edge2", None),)}, id="a peer without a cluster"
+        ),
+        pytest.param(
+            {"cluster_id": "x"},
+            {"founder": True, "peers": (Peer("edge2", "server", "edge2", "x"), Peer("edge3", "server", "edge3", "x"))},
+            id="the first server, as ever",
+        ),
+        pytest.param(
+            {},
+            {"peers": (Peer("edge2", "server", "edge2", "x"), Peer("edge3", "server", "edge3", "x"))},
+            id="a server that joins",
+        ),
+        pytest.param(
+            {},
+            {"founder": True, "peers": (Peer("edge2", "agent", "edge2", "x"),)},
+            id="the only server, made anew: its agents have no cluster without it",
         ),
         pytest.param(
             {}, {"node_name": "north", "peers": (Peer("edge2", "agent", "edge1"),)}, id="a node that has another name"
