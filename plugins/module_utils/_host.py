@@ -77,7 +77,7 @@ def _listeners(ports: t.Container[int], k3s: str, data_dir: str) -> tuple[Listen
         except OSError:
             program = ""
         # k3s runs from its data directory; a replaced binary is shown as '... (deleted)'.
-        ours = program.startswith((f"{data_dir}/data/", k3s))
+        ours = program.startswith((f"{os.path.realpath(data_dir)}/data/", os.path.realpath(k3s), k3s))
         found[port] = Listener(port, _read(f"/proc/{pid}/comm").strip() or "an unknown program", pid, ours)
     return tuple(found[port] for port in sorted(found))
 

@@ -251,11 +251,15 @@ def describe_cluster(host: K3sHost, version: str | None, dns: bool, thorough: bo
 
 def wait_until_ready(host: K3sHost, version: str | None, dns: bool, timeout: int) -> dict[str, t.Any]:
     deadline = time.monotonic() + timeout
+    before = host.unit().restarts
     while True:
         cluster = describe_cluster(host, version, dns, thorough=True)
         if cluster["ready"]:
             return cluster
-        looping = host.unit().restarts >= _CRASH_LOOP
+        # systemd counts on from before k3s was mended, unless it was stopped in between
+        restarts = host.unit().restarts
+        before = min(before, restarts)
+        looping = restarts - before >= _CRASH_LOOP
         if looping or time.monotonic() >= deadline:
             name = host.unit().name
             how = (

@@ -97,6 +97,16 @@ def test_options_become_files() -> None:
     assert "hush" not in str([item["content"] for item in found.values()])
 
 
+def test_what_is_encrypted_in_the_inventory_is_written_as_it_is(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "password").write_text("opens the vault")
+    vault = ["--vault-password-file", str(tmp_path / "password")]
+    encrypt = [sys.executable, "-m", "ansible", "vault", "encrypt_string", *vault, "--name", "login", "hush-hush"]
+    secret = subprocess.run(encrypt, check=True, capture_output=True, text=True).stdout
+    (tmp_path / "site.yml").write_text(secret + "k3s_config: {agent-token: '{{ login }}'}\n")
+    found = files("--extra-vars", f"@{tmp_path}/site.yml", *vault)
+    assert yaml.safe_load(found[CONFIG]["secret_content"])["agent-token"] == "hush-hush"
+
+
 def test_the_plan_of_a_bare_site_has_the_token_that_its_lead_will_make() -> None:
     found = files("--check", k3s_role="agent", k3s_lead="lead", k3s_server_url="https://lead:6443")
     assert found["/etc/rancher/k3s/token"]["secret_content"]

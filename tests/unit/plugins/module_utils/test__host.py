@@ -4,6 +4,8 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.airgap.mlops.plugins.module_utils import _host
 from ansible_collections.airgap.mlops.plugins.module_utils._host import (
     disk_needs,
@@ -60,13 +62,24 @@ def test_os_release() -> None:
     assert parse_os_release(text) == {"ID": "rocky", "VERSION_ID": "9.4", "PRETTY_NAME": "Rocky Linux 9.4 (Blue Onyx)"}
 
 
-def test_who_listens_on_this_machine() -> None:
+def test_who_listens_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         (listener,) = _host._listeners({port}, "/usr/local/bin/k3s", "/var/lib/rancher/k3s")
         assert (listener.port, listener.pid, listener.ours) == (port, os.getpid(), False)
         (listener,) = _host._listeners({port}, os.path.realpath("/proc/self/exe"), "/var/lib/rancher/k3s")
         assert listener.ours
+        assert not _host._listeners({port}, "/usr/local/bin/k3s", str(tmp_path / "k3s"))[0].ours
+        (tmp_path / "disk/data").mkdir(parents=True)
+        (tmp_path / "k3s").symlink_to(tmp_path / "disk")
+        monkeypatch.setattr(
+            _host.os,
+            "readlink",
+            lambda path, real=os.readlink: f"{tmp_path}/disk/data/1/bin/k3s" if path.endswith("/exe") else real(path),
+        )
+        assert _host._listeners({port}, "/usr/local/bin/k3s", str(tmp_path / "k3s"))[0].ours, (
+            "the kernel knows no links"
+        )
     assert _host._listeners({port}, "", "") == ()
 
 

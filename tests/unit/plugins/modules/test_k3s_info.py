@@ -136,8 +136,8 @@ def test_volumes_that_lie_on_the_node(
         ),
         pytest.param(
             {"state": "activating", "pid": 0, "restarts": 9},
-            "k3s.service ends and is started again and again",
-            id="crash loop",
+            "k3s is not ready after 0 s: ",
+            id="just mended, after a crash loop",
         ),
     ],
 )
@@ -149,3 +149,17 @@ def test_waiting_ends_and_shows_the_journal(
     assert result["failed"] is True
     assert result["msg"].startswith(expected)
     assert "no such flag" in result["msg"]
+
+
+def test_waiting_ends_early_in_a_crash_loop(
+    host: dict[str, t.Any], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.update(state="activating", pid=0, restarts=9)
+
+    def another_second(_seconds: float) -> None:
+        host["restarts"] += 1
+
+    monkeypatch.setattr(k3s_info.time, "sleep", another_second)
+    result = run(host, capfd, wait=True, wait_timeout=3600)
+    assert result["msg"].startswith("k3s.service ends and is started again and again")
+    assert host["restarts"] == 9 + 6
