@@ -21,7 +21,7 @@ from ansible_collections.airgap.mlops.plugins.module_utils._kube_objects import 
     pod_inputs,
     with_checksums,
 )
-from ansible_collections.airgap.mlops.plugins.module_utils._rollout import missing, pod_problem
+from ansible_collections.airgap.mlops.plugins.module_utils._rollout import missing, newest_form, pod_problem
 from ansible_collections.airgap.mlops.plugins.module_utils._secrets import PENDING, checksum
 from ansible_collections.airgap.mlops.plugins.module_utils._secrets_store import stored_secret
 
@@ -178,7 +178,7 @@ class Waiter:
         pods: list[Object] = self._store.client.request("GET", path, query=query, doing=f"list the pods of {document}")[
             "items"
         ]
-        return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
+        return newest_form(sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True))
 
     def _log(self, namespace: str, pod: str, container: str) -> str:
         path = api_path("v1", "pods", namespace, pod, "log")

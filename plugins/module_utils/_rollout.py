@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-__all__ = ("PodProblem", "missing", "pod_problem")
+__all__ = ("PodProblem", "missing", "newest_form", "pod_problem")
 
 Object = dict[str, t.Any]
 
@@ -15,6 +15,8 @@ Object = dict[str, t.Any]
 _NEVER_STARTS = ("CreateContainerConfigError", "ErrImageNeverPull", "InvalidImageName")
 # A container may end a few times before what it needs is there; not this often.
 _HOPELESS_RESTARTS = 4
+# Labels by which controllers tell pods of one template from those of another.
+_FORMS = ("pod-template-hash", "controller-revision-hash")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ def _refusal(status: Object) -> str:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True"
     ]
     return f" ({'; '.join(texts)})" if texts else ""
+
+
+def newest_form(pods: t.Sequence[Object]) -> list[Object]:
+    """Those made from the same template as the first. Others are on their way out, whatever ails them."""
+    forms = [[pod["metadata"].get("labels", {}).get(key) for key in _FORMS] for pod in pods]
+    return [pod for pod, form in zip(pods, forms) if form == forms[0]]
 
 
 def pod_problem(pod: Object) -> PodProblem | None:

@@ -5,7 +5,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.airgap.mlops.plugins.module_utils._rollout import PodProblem, missing, pod_problem
+from ansible_collections.airgap.mlops.plugins.module_utils._rollout import (
+    PodProblem,
+    missing,
+    newest_form,
+    pod_problem,
+)
 
 Object = dict[str, t.Any]
 
@@ -125,3 +130,15 @@ INITIALISES = container({"waiting": {"reason": "PodInitializing"}})
 )
 def test_why_a_pod_is_not_ready(found: Object, expected: PodProblem | None) -> None:
     assert pod_problem(found) == expected
+
+
+@pytest.mark.parametrize("label", ["pod-template-hash", "controller-revision-hash"])
+def test_a_pod_of_an_earlier_form_holds_nothing_up(label: str) -> None:
+    new, other, old = ({"metadata": {"name": name, "labels": {label: form}}} for name, form in ("ab", "cb", "da"))
+    assert newest_form([new, other, old]) == [new, other]
+    assert newest_form([]) == []
+
+
+def test_pods_that_no_controller_labelled_are_all_of_one_form() -> None:
+    pods = [{"metadata": {"name": "a"}}, {"metadata": {"name": "b", "labels": {}}}]
+    assert newest_form(pods) == pods
