@@ -16,6 +16,7 @@ from ansible_collections.airgap.mlops.plugins.plugin_utils._role_variables impor
     unknown_names,
     value_problems,
 )
+from ansible_collections.airgap.mlops.plugins.plugin_utils._setting_checks import setting_problems
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -66,4 +67,4 @@ class ActionModule(ActionBase):
                 except AnsibleError as exc:
                     yield f"{name} cannot be evaluated: {exc.message.splitlines()[0]}"
                     continue
-                yield from value_problems(name, spec, value)
+                yield from value_problems(name, spec, value) or setting_problems(name, value)

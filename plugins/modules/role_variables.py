@@ -11,7 +11,7 @@ author:
 description:
   - Looks at all variables of the host at once, before the first role starts, and names everything that is wrong with them in one message.
   - A variable that begins like those of a role and that no role knows is refused, as misspelt. So is a value that its role would refuse,
-    and a role's required variable that nobody gives.
+    or a module behind it, and a role's required variable that nobody gives.
   - It runs on the controller and asks the host nothing.
 extends_documentation_fragment:
   - airgap.mlops._attributes
