@@ -65,7 +65,9 @@ def _mypy(version: str) -> list[str]:
 
 def _mypy_controller() -> Tally:
     """What runs on the controller. Plugins come by the collection's name, as they are imported; tests and examples by theirs."""
-    plugins = [f"{COLLECTION}/plugins/{name}" for name in ("action", "doc_fragments", "filter", "plugin_utils")]
+    plugins = [
+        f"{COLLECTION}/plugins/{name}" for name in ("action", "callback", "doc_fragments", "filter", "plugin_utils")
+    ]
     own = [
         str(path)
         for path in tracked_files("tests/**/*.py", "examples/*.py", "molecule/shared/**/*.py")
