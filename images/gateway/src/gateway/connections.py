@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
 __all__ = ("Connection",)
 
 MAX_HEAD = 16 * 1024
+MAX_PIPELINED = 8  # requests that wait until the one before them is answered
 SECONDS = 10.0
 
 
@@ -54,10 +55,13 @@ class Connection(HttpToolsProtocol):
             self._expect()
 
     def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self.transport.abort()
+            raise ValueError  # which ends the parser
         # `_loose` may count a body that came along with the head
         if self._loose > MAX_HEAD and self._head_size() > MAX_HEAD:
             self._refuse(_too_large())
-            raise ValueError  # which ends the parser
+            raise ValueError
         self._loose = 0
         self._expected()
         super().on_headers_complete()
@@ -76,6 +80,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.pause_reading()  # those that are here come first
         if self.cycle.more_body:  # answered before its end, which nobody waits for any more
             self._expect()
 

@@ -14,7 +14,7 @@ from transport import Transport
 from uvicorn.server import ServerState
 
 from gateway import connections
-from gateway.connections import MAX_HEAD, Connection
+from gateway.connections import MAX_HEAD, MAX_PIPELINED, Connection
 
 GET = b"GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n"
 POST = b"POST /v1/predictions HTTP/1.1\r\nhost: gateway\r\ncontent-length: 20000\r\n\r\n"
@@ -31,9 +31,11 @@ class Server:
         self.go = asyncio.Event()
         self.go.set()
         self.whole: list[bool] = []
+        self.paths: list[str] = []
 
     async def app(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
         self.whole.append("whole" in scope["state"])
+        self.paths.append(scope["path"])
         if scope["path"] == "/body":
             while (await receive())["more_body"]:
                 pass
@@ -233,6 +235,40 @@ def test_many_at_once_leave_no_more_than_there_may_be() -> None:
         assert [transport.is_closing() for transport in transports] == [True] * 17 + [False] * 3
         await settle()
         assert len(server.state.connections) == 3
+
+    run(test)
+
+
+def test_requests_that_wait_for_an_answer_have_an_end() -> None:
+    async def test() -> None:
+        server = Server()
+        server.go.clear()
+        transport, protocol = server.connect()
+        protocol.data_received(GET * 2000)
+        assert transport.is_closing()
+        assert len(protocol.pipeline) == MAX_PIPELINED
+        assert transport.sent == b"", "it would be taken for the answer to the first"
+        await settle()
+        assert len(server.whole) == 1
+
+    run(test)
+
+
+def test_a_few_requests_at_once_are_answered_in_order_and_no_more_is_read_meanwhile() -> None:
+    async def test() -> None:
+        server = Server()
+        transport, protocol = server.connect()
+        reading: list[tuple[int, bool]] = []
+        transport.pause_reading = lambda: reading.append((len(protocol.pipeline), False))  # type: ignore[method-assign]
+        transport.resume_reading = lambda: reading.append((len(protocol.pipeline), True))  # type: ignore[method-assign]
+        protocol.data_received(b"".join(GET.replace(b"/healthz", b"/%d" % number) for number in range(4)))
+        while len(transport.answers()) < 4:
+            await settle()
+        assert server.paths == ["/0", "/1", "/2", "/3"]
+        assert transport.answers() == [200] * 4
+        assert [waiting for waiting, is_read in reading if not is_read] == [0, 2, 1]
+        assert reading[-1][1], "all is answered"
+        assert not transport.is_closing()
 
     run(test)
 
