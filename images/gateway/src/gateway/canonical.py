@@ -5,7 +5,7 @@ what was settled is both what the model gets and what the key is made of:
 
 - An integral float up to 2**53 is an integer, for JSON does not tell 1.0 from 1; -0.0 is 0. A Decimal is the double next to it.
 - A date is `2026-11-22`. A datetime with a timezone is taken to UTC and ends in Z; one without keeps none, and stays another value.
-- Text is in Unicode's form NFC, and so are keys, which are sorted.
+- Text is in Unicode's form NFC, with at most 30 combining marks in a row, and so are keys, which are sorted.
 - true is not 1, "1" is not 1, and None is a value of its own.
 - What equals nothing (NaN, NaT), has no end (infinity) or no JSON (bytes, sets) is refused.
 """
@@ -25,6 +25,7 @@ from collections.abc import Mapping
 
 __all__ = (
     "MAX_DEPTH",
+    "MAX_MARKS",
     "NotCanonicalError",
     "Scalar",
     "canonical_json",
@@ -38,6 +39,8 @@ Scalar = str | int | float | bool | None
 
 KEY_PREFIX = "pred:v1:"
 MAX_DEPTH = 8
+# In a row, as in Unicode's Stream-Safe text (UAX #15): sorting them takes the square of their number.
+MAX_MARKS = 30
 # Above this a double has no unit digits left, and a float is no integer that was written differently.
 _EXACT = 2**53
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -45,6 +48,10 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fal
 _MAX_INTEGER_BITS = 1024
 # Finer than Python's own times, so that they would come out as bare integers.
 _FINE_DATETIME = re.compile(r"datetime64\[\d*[npfa]s\]")
+
+_TOO_MANY_MARKS = re.compile(rb"[^\0]{%d}" % (MAX_MARKS + 1))
+# The only letters that fall apart into marks alone.
+_MARKS_AS_LETTERS = re.compile("[\u0f73\u0f75\u0f81]")
 
 
 class NotCanonicalError(ValueError):
@@ -118,12 +125,23 @@ def _go_deeper(depth: int) -> None:
 def _settle_text(value: str) -> str:
     if type(value) is str and value.isascii():
         return value
-    text = unicodedata.normalize("NFC", str.__str__(value))
+    given = str.__str__(value)
+    _count_marks(given)
+    text = unicodedata.normalize("NFC", given)
+    if text != given:
+        _count_marks(text)  # of two that were one
     try:
         text.encode()
     except UnicodeEncodeError:
         raise NotCanonicalError("text holds half of a surrogate pair; send valid Unicode") from None
     return text
+
+
+def _count_marks(text: str) -> None:
+    if len(text) > MAX_MARKS:
+        classes = bytes(map(unicodedata.combining, _MARKS_AS_LETTERS.sub("\u0f71", text)))
+        if _TOO_MANY_MARKS.search(classes):
+            raise NotCanonicalError(f"text holds more than {MAX_MARKS} combining marks in a row; send fewer")
 
 
 def _settle_int(value: int) -> int:

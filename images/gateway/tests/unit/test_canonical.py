@@ -11,6 +11,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 import typing as t
 import unicodedata
 import uuid
@@ -20,7 +21,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.canonical import MAX_DEPTH, NotCanonicalError, canonical_json, prediction_key, settle
+from gateway.canonical import (
+    MAX_DEPTH,
+    MAX_MARKS,
+    NotCanonicalError,
+    canonical_json,
+    prediction_key,
+    settle,
+    settle_scalar,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = (
@@ -105,6 +114,10 @@ REFUSED = [
     pytest.param(decimal.Decimal("1e999"), "finite", id="decimal beyond a double"),
     pytest.param("\ud800", "surrogate", id="half a surrogate pair"),
     pytest.param({"\udfff": 1}, "surrogate", id="half a surrogate pair as a key"),
+    pytest.param("e" + "\u0301" * 31, "30 combining marks", id="a tower of accents"),
+    pytest.param({"\U0001e94a" * 31: 1}, "30 combining marks", id="a tower of accents as a key"),
+    pytest.param("\u0f73" * 31, "30 combining marks", id="letters that fall apart into marks"),
+    pytest.param("\u0344" * 16, "30 combining marks", id="marks that fall apart into two"),
     pytest.param({1: 1}, "keys are text", id="a number as a key"),
     pytest.param({"é": 1, "e\u0301": 2}, "same text", id="two keys that are one"),
     pytest.param(b"bytes", "no JSON form", id="bytes"),
@@ -123,6 +136,39 @@ REFUSED = [
 def test_what_has_no_one_text_is_refused(value: object, why: str) -> None:
     with pytest.raises(NotCanonicalError, match=why):
         canonical_json(value)
+
+
+MARKS = st.text(st.sampled_from("\u0301\u0315\u0316\u0323\u0344\u0f73\u3099\U0001e94a"), max_size=MAX_MARKS + 10)
+
+
+@given(st.lists(st.tuples(st.sampled_from("aeǖ한\u0f40"), MARKS), max_size=4))
+def test_text_with_few_marks_in_a_row_is_its_own_form_and_with_more_is_refused(parts: list[tuple[str, str]]) -> None:
+    text = "".join(letter + marks for letter, marks in parts)
+    form = unicodedata.normalize("NFC", text)
+    # a letter and a mark may each hold two marks more
+    if (
+        max((len(unicodedata.normalize("NFD", letter + marks)) - 1 for letter, marks in parts), default=0)
+        <= MAX_MARKS - 2
+    ):
+        assert settle_scalar(text) == form
+    elif max(len(marks) for _, marks in parts) > MAX_MARKS:
+        with pytest.raises(NotCanonicalError):
+            settle_scalar(text)
+
+
+def test_as_many_marks_in_a_row_as_may_be() -> None:
+    text = ("a" + "\u0315" * MAX_MARKS) * 3
+    assert settle_scalar(text) == text
+    with pytest.raises(NotCanonicalError, match="marks"):
+        settle_scalar(text + "\u0315")
+
+
+@pytest.mark.parametrize("marks", ["\u0315" * 5000 + "\u0316" * 5000, "\u0f73" * 10_000], ids=["marks", "letters"])
+def test_a_long_row_of_marks_is_not_sorted(marks: str) -> None:
+    started = time.thread_time()
+    with pytest.raises(NotCanonicalError, match="marks"):
+        settle_scalar("a" + marks)
+    assert time.thread_time() - started < 0.05
 
 
 def test_pandas_times_are_times_and_its_missing_ones_are_refused() -> None:
