@@ -7,7 +7,8 @@ What it promises, the same for threads (`PredictionCache`) and for asyncio (`Asy
 - The model, the cache and the key see the anonymised row only.
 - The version of the model is part of the key and of the entry: a new version never answers from the entries of an old one.
 - An entry answers for its own key alone. With `CacheStore(client, secret)` in the place of the client, nobody without the secret makes one.
-- Equal rows that are asked for at the same time, in one batch or in several, cost one prediction.
+- Equal rows that are asked for at the same time, in one batch or in several, cost one prediction. Where that fails with rows
+  that a request has not asked for, the request asks once more for its own.
 - With Redis down, full or shut to us the model is asked, and `Prediction.warning` says so; after a failure Redis is left alone
   for `RETRY_AFTER` seconds, so that nobody waits for a timeout twice.
 """
@@ -91,6 +92,9 @@ class _Flight(t.NamedTuple):
     def without(self, found: Mapping[str, object]) -> _Flight:
         return _Flight(self.model, self.version, {k: row for k, row in self.rows.items() if k not in found}, self.ttl)
 
+    def is_part_of(self, other: _Flight) -> bool:
+        return self.rows.keys() <= other.rows.keys()
+
     def entries(self, outputs: Sequence[Output]) -> dict[str, Entry]:
         if len(outputs) != len(self.rows):
             raise BadAnswerError(f"model {self.model} gave {len(outputs)} answers for {len(self.rows)} rows")
@@ -103,6 +107,16 @@ class _Flight(t.NamedTuple):
             return Entry(self.model, self.version, settle(output))
         except NotCanonicalError as exc:
             raise BadAnswerError(f"model {self.model} gave an answer that JSON cannot carry: {exc}") from exc
+
+
+_Future = t.TypeVar("_Future", "Future[_Answer]", "asyncio.Future[_Answer]")
+
+
+class _Seat(t.NamedTuple, t.Generic[_Future]):
+    """What brings one key, and all that flies with it: any of that may be what a failure is about."""
+
+    future: _Future
+    flight: _Flight
 
 
 class _Common:
@@ -137,6 +151,15 @@ def _predictions(keys: Sequence[str], flight: _Flight, answers: Mapping[str, _An
     ]
 
 
+def _seats(flying: Mapping[str, _Seat[_Future]], whole: _Flight, *, strict: bool) -> dict[str, _Seat[_Future]]:
+    """Where others bring what is wanted; `strict`: where they bring nothing else, so that their failure would be ours as well."""
+    return {
+        key: seat
+        for key in whole.rows
+        if (seat := flying.get(key)) is not None and (not strict or seat.flight.is_part_of(whole))
+    }
+
+
 class PredictionCache(_Common):
     """For threads. `predict(model, version, rows)` asks the model; `version_of(model)` says which version is active now."""
 
@@ -155,7 +178,7 @@ class PredictionCache(_Common):
         self._ask = predict
         self._version_of = version_of
         self._lock = threading.Lock()
-        self._flying: dict[str, Future[_Answer]] = {}
+        self._flying: dict[str, _Seat[Future[_Answer]]] = {}
 
     def predict(self, model: str, row: Row) -> Prediction:
         return self.predict_many(model, [row])[0]
@@ -164,23 +187,32 @@ class PredictionCache(_Common):
         """One prediction a row, in the order of the rows."""
         keys, whole = self._request(model, self._version_of(model), rows)
         answers: dict[str, _Answer] = {}
+        strict = False
         while (rest := whole.without(answers)).rows:
-            mine, theirs = self._board(rest.rows)
+            flight, mine, theirs = self._board(rest, strict=strict)
             if mine:
-                self._fly(rest.without(theirs), mine)
-            for key, future in {**mine, **theirs}.items():
+                self._fly(flight, mine)
+            answers |= {key: future.result() for key, future in mine.items()}
+            for key, seat in theirs.items():
                 try:
-                    answers[key] = future.result()
+                    answers[key] = seat.future.result()
                 except _Abandoned:
                     continue
+                except Exception:
+                    if seat.flight.is_part_of(rest):
+                        raise
+                    strict = True
         return _predictions(keys, whole, answers)
 
-    def _board(self, keys: t.Iterable[str]) -> tuple[dict[str, Future[_Answer]], dict[str, Future[_Answer]]]:
+    def _board(
+        self, whole: _Flight, *, strict: bool
+    ) -> tuple[_Flight, dict[str, Future[_Answer]], dict[str, _Seat[Future[_Answer]]]]:
         with self._lock:
-            theirs = {key: self._flying[key] for key in keys if key in self._flying}
-            mine: dict[str, Future[_Answer]] = {key: Future() for key in keys if key not in theirs}
-            self._flying.update(mine)
-        return mine, theirs
+            theirs = _seats(self._flying, whole, strict=strict)
+            flight = whole.without(theirs)
+            mine: dict[str, Future[_Answer]] = {key: Future() for key in flight.rows}
+            self._flying.update({key: _Seat(future, flight) for key, future in mine.items()})
+        return flight, mine, theirs
 
     def _fly(self, flight: _Flight, mine: Mapping[str, Future[_Answer]]) -> None:
         try:
@@ -253,7 +285,7 @@ class AsyncPredictionCache(_Common):
         self._store = client if isinstance(client, AsyncCacheStore) else AsyncCacheStore(client)
         self._ask = predict
         self._version_of = version_of
-        self._flying: dict[str, asyncio.Future[_Answer]] = {}
+        self._flying: dict[str, _Seat[asyncio.Future[_Answer]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def predict(self, model: str, row: Row) -> Prediction:
@@ -273,22 +305,35 @@ class AsyncPredictionCache(_Common):
             found, _ = await self._look_up(whole)
             if len(found) == len(whole.rows):
                 return _predictions(keys, whole, found)
-        futures = self._board(whole)
-        if futures:
-            await asyncio.wait(futures.values())  # which leaves the futures alone when this caller is cancelled
-        return _predictions(keys, whole, {key: future.result() for key, future in futures.items()})
+        answers = await self._bring(whole)
+        if len(answers) < len(whole.rows):
+            answers |= await self._bring(whole.without(answers), strict=True)
+        return _predictions(keys, whole, answers)
 
-    def _board(self, whole: _Flight) -> dict[str, asyncio.Future[_Answer]]:
-        theirs = {key: self._flying[key] for key in whole.rows if key in self._flying}
+    async def _bring(self, whole: _Flight, *, strict: bool = False) -> dict[str, _Answer]:
+        """Without what failed together with rows of others: it may be theirs that do not fit."""
+        seats = self._board(whole, strict=strict)
+        if seats:
+            # which leaves the futures alone when this caller is cancelled
+            await asyncio.wait([seat.future for seat in seats.values()])
+        return {
+            key: seat.future.result()
+            for key, seat in seats.items()
+            if seat.future.exception() is None or seat.flight.is_part_of(whole)
+        }
+
+    def _board(self, whole: _Flight, *, strict: bool) -> dict[str, _Seat[asyncio.Future[_Answer]]]:
+        theirs = _seats(self._flying, whole, strict=strict)
         flight = whole.without(theirs)
         loop = asyncio.get_running_loop()
         mine: dict[str, asyncio.Future[_Answer]] = {key: loop.create_future() for key in flight.rows}
+        seats = {key: _Seat(future, flight) for key, future in mine.items()}
         if mine:
-            self._flying.update(mine)
+            self._flying.update(seats)
             task = loop.create_task(self._fly(flight, mine))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return {**mine, **theirs}
+        return {**seats, **theirs}
 
     async def _fly(self, flight: _Flight, mine: Mapping[str, asyncio.Future[_Answer]]) -> None:
         try:

@@ -39,6 +39,8 @@ RETRY_AFTER = 5
 # A look-up that something can go on without; a patient one has the time of a prediction.
 LOOK_UP_SECONDS = 5.0
 INPUT_ERROR = "InputError: "
+# The engine counts what it was asked: without rows that were there twice or in the cache, and perhaps of several requests.
+ROW_NUMBER = re.compile(r" in row \d+")
 
 VERSION = re.compile(r"[0-9]{1,18}")
 
@@ -223,8 +225,8 @@ def _checked(status: int, body: bytearray) -> t.Any:
         raise MindsDBDown(f"MindsDB answered with status {status}.", retry_after=RETRY_AFTER)
     reason = _reason(body)
     if status == 500 and INPUT_ERROR in reason:
-        # the engine's own word for rows that do not fit: it names column and row, and no value
-        raise RowsRefused(f"The model refuses the rows: {reason.partition(INPUT_ERROR)[2]}")
+        # the engine's own word for rows that do not fit: it names the column, and no value
+        raise RowsRefused(f"The model refuses the rows: {ROW_NUMBER.sub('', reason.partition(INPUT_ERROR)[2])}")
     raise MindsDBWrong(f"MindsDB answered with status {status}: {reason}")
 
 

@@ -185,6 +185,24 @@ def test_no_prediction(answer: object, error: type[GatewayError]) -> None:
     assert "Trace" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("Column 'age' takes a number or null: the value in row 2 is not one.", "the value is not one."),
+        (
+            "Column 'age' is null in row 12, and the model takes no null there.",
+            "Column 'age' is null, and the model takes no null there.",
+        ),
+    ],
+)
+def test_a_refusal_has_no_number_of_a_row_that_the_client_counts_otherwise(reason: str, shown: str) -> None:
+    server = Server({f"{MODEL}.3/predict": httpx.Response(500, json={"detail": f"[tabular/m]: InputError: {reason}"})})
+    with pytest.raises(RowsRefused) as caught:
+        ask(server, predict)
+    assert str(caught.value).startswith("The model refuses the rows: Column 'age' ")
+    assert str(caught.value).endswith(shown)
+
+
 def test_a_large_answer_to_many_or_large_rows_is_taken() -> None:
     explain = json.dumps({"probabilities": {f"class {number}": 0.123456789 for number in range(80)}})
     many = [{"income": 1, "income_explain": explain} for _ in range(1000)]
