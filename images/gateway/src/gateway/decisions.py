@@ -8,8 +8,11 @@ which gets what is in there whenever somebody reads. Reads have a connection of 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import json
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -35,6 +38,7 @@ JOURNAL = "decisions.journal"
 SPACE_SECONDS = 1.0
 SHORT = 0.8  # of the volume's size: from there on what MLflow has is deleted before its time
 AFTER_ALL = "g"  # no id begins with it
+Take = t.Callable[[sqlite3.Cursor], list[t.Any]]
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +56,11 @@ class Decision(t.NamedTuple):
     cached: int
     latency_us: int
     shipped_us: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Characters of what may be large."""
+        return len(self.input) + len(self.output)
 
 
 class Attributes(t.NamedTuple):
@@ -207,9 +216,13 @@ class DecisionLog:
         rows = await self._read("SELECT * FROM decisions WHERE id = ?", (ident,))
         return Decision(*rows[0]) if rows else None
 
-    async def unshipped(self, limit: int) -> list[Decision]:
-        text = "SELECT * FROM decisions WHERE shipped_us IS NULL ORDER BY id LIMIT ?"
-        return [Decision(*row) for row in await self._read(text, (limit,))]
+    async def unshipped(self, limit: int, size: float = math.inf, besides: Iterable[str] = ()) -> list[Decision]:
+        """The oldest, besides those named, until they are of this size, which the last one may exceed. No more is loaded."""
+        text = (
+            "SELECT * FROM decisions WHERE shipped_us IS NULL AND id NOT IN (SELECT value FROM json_each(?))"
+            " ORDER BY id LIMIT ?"
+        )
+        return await self._read(text, (json.dumps(list(besides)), limit), lambda rows: _up_to(size, rows))
 
     async def undelivered(self, limit: int) -> tuple[list[Attributes], list[Outcome]]:
         attributes = await self._read("SELECT * FROM attributes ORDER BY decision_id LIMIT ?", (limit,))
@@ -240,10 +253,12 @@ class DecisionLog:
     def waiting(self) -> int:
         return self._writer.waiting()
 
-    async def _read(self, text: str, values: tuple[object, ...] = ()) -> list[tuple[t.Any, ...]]:
+    async def _read(
+        self, text: str, values: tuple[object, ...] = (), take: Take = sqlite3.Cursor.fetchall
+    ) -> list[t.Any]:
         if self._journal.pending:
             await self._fold()
-        return await asyncio.to_thread(self._query, text, values)
+        return await asyncio.to_thread(self._query, text, values, take)
 
     async def _fold(self) -> None:
         """Between transactions: the journal begins anew only once all of it is committed."""
@@ -265,10 +280,11 @@ class DecisionLog:
         except sqlite3.Error as exc:
             _log.warning("%d decisions stay in the journal for now: %s", self._journal.pending, problem_of(exc).detail)
 
-    def _query(self, text: str, values: tuple[object, ...]) -> list[tuple[t.Any, ...]]:
+    def _query(self, text: str, values: tuple[object, ...], take: Take = sqlite3.Cursor.fetchall) -> list[t.Any]:
         try:
-            with self._reading:
-                return self._reader.execute(text, values).fetchall()
+            # closed, since a reader in the middle would keep the WAL from being cut
+            with self._reading, contextlib.closing(self._reader.execute(text, values)) as rows:
+                return take(rows)
         except sqlite3.Error as exc:
             raise problem_of(exc) from exc
 
@@ -286,6 +302,17 @@ class DecisionLog:
             elif self._size() >= self.volume_bytes > 0:
                 self._lack = f"Decisions that MLflow does not have take all {self.volume_bytes} bytes of it"
         return self._lack
+
+
+def _up_to(size: float, rows: Iterable[tuple[t.Any, ...]]) -> list[Decision]:
+    found: list[Decision] = []
+    total = 0
+    for row in rows:
+        found.append(Decision(*row))
+        total += found[-1].size
+        if total >= size:
+            break
+    return found
 
 
 def _connect(path: Path, *settings: str) -> sqlite3.Connection:

@@ -29,6 +29,10 @@ __all__ = ("DeliveryError", "TraceTarget", "deliver_forever")
 LONGEST_PAUSE = 60.0
 # MLflow answers so to a trace that it cannot read, and to most faults of its database as well.
 REFUSALS = (400, 413, 422)
+# Characters of inputs and outputs in one batch: each is in memory several times over on its way, here and in MLflow.
+BATCH_SIZE = 4 * 1024 * 1024
+# MLflow had the batch, or some of it, and did not get through.
+TOO_MUCH = (httpx.ReadTimeout, httpx.WriteTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 # Until a trace that was refused is tried again.
 REFUSED_SECONDS = 300.0
 # Until the experiment is looked at again: MLflow takes traces for a deleted one without a word.
@@ -54,15 +58,28 @@ class TraceTarget:
     _experiment: tuple[str, float] | None = dataclasses.field(default=None, init=False)
     # by decision, when it is tried again
     _refused: dict[str, float] = dataclasses.field(default_factory=dict, init=False)
+    # how many decisions make a batch just now
+    _most: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self._most = self.batch
 
     async def deliver(self) -> bool:
         """Send one batch; True when there may be more."""
-        found = await self.log.unshipped(self.batch + len(self._refused))
-        now = self.clock()
-        waiting = [decision for decision in found if self._refused.get(decision.id, now) <= now][: self.batch]
-        if waiting:
-            self._judge([decision.id for decision in waiting], await self._send(waiting))
-        return len(waiting) == self.batch
+        now, most = self.clock(), self._most
+        later = [ident for ident, again in self._refused.items() if again > now]
+        sent: list[str] = []
+        refused: list[str] = []
+        is_large = True
+        # a few large ones may all be refused: as many as make a batch of small ones tell more
+        while is_large and len(refused) == len(sent) < most:
+            waiting = await self.log.unshipped(most - len(sent), BATCH_SIZE, [*later, *sent])
+            refused += await self._send(waiting) if waiting else []
+            sent += [decision.id for decision in waiting]
+            is_large = sum(decision.size for decision in waiting) >= BATCH_SIZE
+        if sent:
+            self._judge(sent, refused)
+        return is_large or len(sent) == most
 
     def _judge(self, sent: list[str], refused: list[str]) -> None:
         """A trace is to blame when MLflow took its neighbours: then it stays on the volume, is named, and holds up nobody."""
@@ -90,7 +107,13 @@ class TraceTarget:
     async def _send(self, decisions: list[Decision]) -> list[str]:
         """Those that MLflow refuses even alone."""
         headers = {"content-type": "application/json", "x-mlflow-experiment-id": await self._experiment_id()}
-        response = await self._call("POST", "/v1/traces", content=otlp_document(decisions), headers=headers)
+        try:
+            response = await self._call("POST", "/v1/traces", content=otlp_document(decisions), headers=headers)
+        except DeliveryError as exc:
+            if isinstance(exc.__cause__, TOO_MUCH):
+                self._most = max(1, len(decisions) // 2)
+            raise
+        self._most = min(self.batch, 2 * self._most)
         if response.status_code == 200:
             await self.log.mark_shipped(decision.id for decision in decisions)
             self.metrics.shipped("mlflow", len(decisions))
@@ -131,9 +154,12 @@ class TraceTarget:
 
     async def _call(self, method: str, path: str, **options: t.Any) -> httpx.Response:
         try:
-            return await self.http.request(method, path, **options)
+            response = await self.http.request(method, path, **options)
         except httpx.HTTPError as exc:
             raise DeliveryError(f"MLflow cannot be reached ({type(exc).__name__})") from exc
+        # httpx's own refers to the response: that would keep the batch until Python looks for such circles
+        response.stream = httpx.ByteStream(response.content)
+        return response
 
 
 async def deliver_forever(

@@ -151,6 +151,26 @@ def test_the_queue_of_traces_is_in_order_and_ends(log: DecisionLog) -> None:
     asyncio.run(run())
 
 
+def test_the_queue_of_traces_is_cut_at_a_size_and_leaves_out_what_is_named(log: DecisionLog, tmp_path: Path) -> None:
+    many = [decision(input="x" * 600, output="y" * 400) for _ in range(5)]
+
+    async def found(*limits: t.Any) -> list[int]:
+        return [many.index(one) for one in await log.unshipped(*limits)]
+
+    async def run() -> None:
+        await log.append(many)
+        assert await found(9) == [0, 1, 2, 3, 4]
+        assert await found(9, 1) == [0], "one at least"
+        assert await found(9, 1000) == [0]
+        assert await found(9, 1001) == [0, 1]
+        assert await found(2, 10_000) == [0, 1]
+        assert await found(9, 2000, [many[0].id, many[2].id]) == [1, 3]
+        await log.clean_wal()
+        assert (tmp_path / f"{FILE}-wal").stat().st_size == 0, "no reader is left in the middle"
+
+    asyncio.run(run())
+
+
 def test_delivered_attributes_leave_no_byte_behind(log: DecisionLog, tmp_path: Path) -> None:
     one = decision()
 

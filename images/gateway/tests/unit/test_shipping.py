@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 import typing as t
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import httpx
 import orjson
 import pytest
 
+from gateway import shipping
 from gateway.decisions import Decision, DecisionLog
 from gateway.metrics import Metrics
 from gateway.shipping import EXPERIMENT_SECONDS, REFUSED_SECONDS, DeliveryError, TraceTarget, deliver_forever
@@ -31,8 +34,9 @@ def run(
     answer: Callable[[httpx.Request], httpx.Response],
     times: int = 1,
     pause: float = 0,
+    more: list[bool] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """Deliver so often, so many seconds apart; the outputs that arrived, and those still here."""
+    """Deliver so often, so many seconds apart; the outputs that arrived, and those still here. `more`: what deliveries say."""
     arrived: list[str] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -53,7 +57,7 @@ def run(
             await log.append(decisions)
             for _ in range(times):
                 with contextlib.suppress(DeliveryError):
-                    await target.deliver()
+                    (more if more is not None else []).append(await target.deliver())
                 clock[0] += pause
         left = [one.output for one in await log.unshipped(100)]
         await asyncio.to_thread(log.close)
@@ -115,6 +119,95 @@ def test_a_database_with_a_fault_is_asked_once_a_try(tmp_path: Path) -> None:
     assert run(tmp_path, [decision() for _ in range(4)], answer)[0] == []
     name = "/api/2.0/mlflow/experiments/get-by-name"
     assert asked == [name, "/v1/traces", name]
+
+
+def batches(request: httpx.Request) -> list[int]:
+    return [request.content.count(b'"traceId"')] if request.url.path == "/v1/traces" else []
+
+
+def test_a_batch_has_an_end_in_bytes_and_the_rest_comes_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "BATCH_SIZE", 1000)
+    sizes: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sizes.extend(batches(request))
+        return httpx.Response(413) if b"wrong" in request.content else usual(request)
+
+    outputs = [f'"{name}"' for name in ("a" * 600, "wrong" * 100, "b" * 600, "c" * 2000, "d", "e")]
+    more: list[bool] = []
+    arrived, left = run(tmp_path, [decision(output) for output in outputs], answer, times=3, more=more)
+    assert more == [True, True, False]
+    assert sizes == [2, 1, 1, 2, 2], "the refused one makes no batch after it smaller"
+    assert (arrived, left) == ([outputs[0], *outputs[2:]], [outputs[1]])
+
+
+def test_large_traces_that_are_refused_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipping, "BATCH_SIZE", 1000)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(413) if b"wrong" in request.content else usual(request)
+
+    outputs = [f'"{name}"' for name in ("wrong" * 300, "wrong" * 300, "c", "d")]
+    assert run(tmp_path, [decision(output) for output in outputs], answer) == (outputs[2:], outputs[:2])
+
+
+def test_a_refused_trace_that_is_alone_after_a_failure_gets_neighbours(tmp_path: Path) -> None:
+    errors: list[Exception] = [httpx.ReadTimeout("slow"), httpx.ReadTimeout("slow")]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if batches(request) and errors:
+            raise errors.pop(0)
+        return httpx.Response(422) if b"wrong" in request.content else usual(request)
+
+    decisions = [decision(f'"{name}"') for name in ("wrong", "b", "c", "d")]
+    assert run(tmp_path, decisions, answer, times=5) == (['"b"', '"c"', '"d"'], ['"wrong"'])
+
+
+def test_a_batch_that_arrived_is_in_memory_no_more(tmp_path: Path) -> None:
+    sent: list[weakref.ref[httpx.Request]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(weakref.ref(request))
+        return usual(request)
+
+    gc.disable()
+    try:
+        run(tmp_path, [decision()], answer)
+        assert [request() for request in sent] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_a_batch_that_takes_too_long_is_halved_and_grows_again(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    errors: list[Exception] = [httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("killed"), httpx.ReadError("cut")]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sizes.extend(found := batches(request))
+        if found and errors:
+            raise errors.pop(0)
+        return usual(request)
+
+    decisions = [decision(f'"{number}"') for number in range(12)]
+    arrived, left = run(tmp_path, decisions, answer, times=8)
+    assert sizes == [4, 2, 1, 1, 2, 4, 4, 1]
+    assert (len(arrived), left) == (12, [])
+
+
+def test_a_server_that_is_away_says_nothing_of_the_batch(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    errors: list[Exception] = [httpx.ConnectError("away"), httpx.ConnectTimeout("away"), httpx.PoolTimeout("busy")]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sizes.extend(found := batches(request))
+        if found and errors:
+            raise errors.pop(0)
+        return usual(request)
+
+    run(tmp_path, [decision() for _ in range(4)], answer, times=4)
+    assert sizes == [4, 4, 4, 4]
 
 
 def test_an_experiment_that_was_deleted_gets_no_more(tmp_path: Path) -> None:
