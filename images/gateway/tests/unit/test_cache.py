@@ -25,6 +25,8 @@ class Model:
         self.asked: list[list[t.Any]] = []
         self.down = False
         self.value: t.Any = 1
+        self.begun = threading.Event()
+        self.held: asyncio.Event | None = None
 
     def answer(self, rows: Sequence[t.Any]) -> list[dict[str, t.Any]]:
         if self.down or BAD in rows:
@@ -34,7 +36,7 @@ class Model:
     def run(self, test: Callable[[AsyncPredictionCache], Awaitable[None]]) -> None:
         async def predict(_model: str, _version: str, rows: Sequence[t.Any]) -> list[dict[str, t.Any]]:
             self.asked.append([row["x"] for row in rows])
-            await asyncio.sleep(0.02)
+            await (self.held.wait() if self.held else asyncio.sleep(0.02))
             return self.answer(rows)
 
         async def version_of(_model: str) -> str:
@@ -49,7 +51,8 @@ class Model:
     def threads(self) -> PredictionCache:
         def predict(_model: str, _version: str, rows: Sequence[t.Any]) -> list[dict[str, t.Any]]:
             self.asked.append([row["x"] for row in rows])
-            time.sleep(0.2)
+            self.begun.set()
+            time.sleep(0.5)  # for the others to come
             return self.answer(rows)
 
         return PredictionCache(connect("redis://127.0.0.1:1"), predict, lambda _model: "1", ttl=0)
@@ -95,13 +98,17 @@ def test_who_asks_again_does_not_wait_for_another_bad_row() -> None:
     model = Model()
 
     async def test(cache: AsyncPredictionCache) -> None:
+        model.held = asyncio.Event()
         first = asyncio.create_task(ask(cache, [GOOD, BAD]))
-        await asyncio.sleep(0.01)
+        while not model.asked:
+            await asyncio.sleep(0.001)
         waiting = [asyncio.create_task(ask(cache, [GOOD])) for _ in range(3)]
         again: list[asyncio.Task[list[str]]] = []
         seat = next(iter(cache._flying.values()))
         # on its way before those who wait have heard of the failure
         seat.future.add_done_callback(lambda _: again.append(asyncio.create_task(ask(cache, [GOOD, BAD]))))
+        await asyncio.sleep(0.05)  # Redis is known to be away: nothing keeps them from getting in line
+        model.held.set()
         assert [await task for task in waiting] == [["1"]] * 3
         assert (await first, await again[0]) == (["not 2 rows"], ["not 2 rows"])
         assert model.asked == [[1, "bad"], [1, "bad"], [1]]
@@ -113,16 +120,13 @@ def test_who_asks_again_does_not_wait_for_another_bad_row() -> None:
 def test_a_thread_does_not_get_the_failure_of_another_ones_row() -> None:
     model = Model()
     cache = model.threads()
-    gate = threading.Barrier(3)
 
     def wait() -> t.Any:
-        gate.wait()
-        time.sleep(0.1)
+        model.begun.wait()
         return cache.predict("m", GOOD).value
 
     with ThreadPoolExecutor(2) as pool:
         others = [pool.submit(wait) for _ in range(2)]
-        gate.wait()
         with pytest.raises(OSError, match="not 2 rows"):
             cache.predict_many("m", [GOOD, BAD])
         assert [other.result() for other in others] == [{"y": 1}] * 2
@@ -134,10 +138,10 @@ def test_threads_share_a_failure_of_equal_rows() -> None:
     model = Model()
     model.down = True
     cache = model.threads()
-    gate = threading.Barrier(4)
 
-    def fail(_: int) -> str:
-        gate.wait()
+    def fail(number: int) -> str:
+        if number:
+            model.begun.wait()
         with pytest.raises(OSError, match="not 1 rows"):
             cache.predict("m", GOOD)
         return "raised"
