@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.demo.k3s import K3s
 from tests.demo.playbook import run_playbook
+from tests.node.image import ensure_image
 
 __all__ = ("make_bundle", "make_images")
 
@@ -25,5 +26,6 @@ def make_bundle(k3s: K3s, bundle: Path, log: Path) -> None:
 
 
 def make_images(bundle: Path, log: Path) -> None:
-    """Its images alone, into the cache: they need no k3s."""
+    """What needs no k3s, into the cache: the image of the nodes, and the bundle's."""
+    ensure_image(lambda text: print(f"      {text}", flush=True))
     run_playbook(_PLAYBOOK, "--tags", "bundle_build", "-e", f"airgap_bundle={bundle}", log=log)
