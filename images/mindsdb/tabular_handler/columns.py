@@ -42,6 +42,8 @@ NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
 BOOLEANS = {"true": 1.0, "t": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "0": 0.0}
 # With fewer, a column may be empty in four of the five parts that are trained on to measure, and boosting fails there.
 MIN_VALUES = 10
+# From here on a float may stand for another whole number than the one that it was made of.
+EXACT = 2**53
 EPOCH = dt.datetime(1970, 1, 1)
 DAY = 86400.0
 
@@ -202,7 +204,12 @@ def _encode(column: Column, values: pd.Series[t.Any]) -> pd.Series[t.Any]:
 
 
 def _convert(convert: Callable[[t.Any], t.Any], value: t.Any, column: Column, row: int) -> t.Any:
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+    if (
+        value is None
+        or value is pd.NA
+        or value is pd.NaT
+        or (isinstance(value, float | np.floating) and math.isnan(value))
+    ):
         return math.nan
     try:
         return convert(value)
@@ -242,6 +249,9 @@ def _category(value: t.Any) -> str:
     # codes that were text when the model learned them may arrive as numbers, so '7' and 7 are the same
     if isinstance(value, int | np.integer | uuid.UUID) and not isinstance(value, bool):
         return str(value)
+    # a null among whole numbers makes floats of them all
+    if isinstance(value, float | np.floating) and value.is_integer() and -EXACT < value < EXACT:
+        return str(int(value))
     if isinstance(value, dt.date):
         return value.isoformat()
     raise TypeError

@@ -37,6 +37,8 @@ FOLDS = 5
 # A whole-numbered target with this many values or fewer is a set of classes.
 FEW_VALUES = 10
 MAX_CLASSES = 100
+# With more rows, boosting holds back a part of them to know when to stop, and splits every class for it.
+EARLY_STOPPING_ROWS = 10_000
 
 Array = np.ndarray[t.Any, t.Any]
 Metrics = dict[str, float]
@@ -67,7 +69,7 @@ def prepare(frame: pd.DataFrame, target: str, options: Options) -> Prepared:
     (column,) = find_columns(frame[[target]], len(frame))
     columns = find_columns(frame.drop(columns=target), options.max_categories)
     problem = options.problem or _problem(column, frame[target])
-    labels = _labels(column, frame[target], problem)
+    labels = _labels(column, frame[target], problem, options)
     features = encode(frame.drop(columns=target), columns)
     order = _order(features, labels)
     features, labels = features.iloc[order].reset_index(drop=True), labels[order]
@@ -102,7 +104,7 @@ def _problem(column: Column, values: pd.Series[t.Any]) -> str:
     return CLASSIFICATION if few and bool((numbers % 1 == 0).all()) else REGRESSION
 
 
-def _labels(column: Column, values: pd.Series[t.Any], problem: str) -> Array:
+def _labels(column: Column, values: pd.Series[t.Any], problem: str, options: Options) -> Array:
     if column.type not in (BOOLEAN, CATEGORY, NUMERIC):
         raise TrainingError(
             f"The target '{column.name}' is {column.type}: only numbers and classes can be predicted. "
@@ -113,7 +115,7 @@ def _labels(column: Column, values: pd.Series[t.Any], problem: str) -> Array:
             raise TrainingError(f"The target '{column.name}' is {column.type}: problem='regression' needs numbers.")
         return _finite(column.name, values)
     labels = _classes(column, values)
-    _check_classes(column.name, labels)
+    _check_classes(column.name, labels, _least_rows(len(labels), options))
     return labels
 
 
@@ -135,7 +137,14 @@ def _classes(column: Column, values: pd.Series[t.Any]) -> Array:
     return numbers.astype(np.int64) if bool((numbers % 1 == 0).all()) else np.array([str(number) for number in numbers])
 
 
-def _check_classes(name: str, labels: Array) -> None:
+def _least_rows(rows: int, options: Options) -> int:
+    """How many rows a class needs, so that the folds can be trained on."""
+    # a class of two is measured in two halves: one row in each, which early stopping cannot split
+    half = rows - rows // 2
+    return 3 if options.algorithm != "linear" and half > EARLY_STOPPING_ROWS else 2
+
+
+def _check_classes(name: str, labels: Array, least: int) -> None:
     _, counts = np.unique(labels, return_counts=True)
     if len(counts) < 2:
         raise TrainingError(
@@ -146,10 +155,11 @@ def _check_classes(name: str, labels: Array) -> None:
             f"The target '{name}' has {len(counts)} classes, more than {MAX_CLASSES}: "
             f"group them in the SELECT, or set problem='regression' when it is a quantity."
         )
-    rare = int((counts < 2).sum())
+    rare = int((counts < least).sum())
     if rare:
+        few = "one row only" if least == 2 else f"fewer than {least} rows"
         raise TrainingError(
-            f"The target '{name}' has {rare} of its {len(counts)} classes in one row only, too few to learn and to measure: "
+            f"The target '{name}' has {rare} of its {len(counts)} classes in {few}, too few to learn and to measure: "
             f"leave them out with WHERE, or group them."
         )
 

@@ -100,6 +100,10 @@ def test_a_column_twice() -> None:
         ("boolean", 0, 0.0),
         ("category", "Ä", "Ä"),
         ("category", 7, "7"),
+        ("category", -7.0, "-7"),
+        ("category", -0.0, "0"),
+        ("category", np.float32(7), "7"),
+        ("category", 2.0**53 - 1, "9007199254740991"),
         ("category", DAY, "2020-03-04"),
         ("date", "1970-01-02", 1.0),
         ("date", dt.date(9999, 12, 31), 2932896.0),
@@ -115,8 +119,14 @@ def test_values(kind: str, value: object, expected: object) -> None:
     assert math.isnan(found) if expected is None else found == expected
 
 
+def test_a_null_among_codes_changes_none_of_them() -> None:
+    rows = pd.DataFrame([{"c": 7}, {"c": None}])
+    assert rows["c"].dtype == np.float64
+    assert encode(rows, [Column("c", "category")])["c"].fillna("null").tolist() == ["7", "null"]
+
+
 @pytest.mark.parametrize("kind", ["numeric", "boolean", "category", "date", "datetime"])
-@pytest.mark.parametrize("value", [None, math.nan, pd.NA, pd.NaT, np.float64("nan")])
+@pytest.mark.parametrize("value", [None, math.nan, pd.NA, pd.NaT, np.float64("nan"), np.float32("nan")])
 def test_null_is_nan(kind: str, value: object) -> None:
     (found,) = encode(frame_of([value]), [Column("c", kind)])["c"].tolist()
     assert math.isnan(found)
@@ -137,6 +147,9 @@ def test_null_is_nan(kind: str, value: object) -> None:
         ("boolean", 2, "takes true or false or null"),
         ("boolean", [], "takes true or false or null"),
         ("category", 1.5, "takes text or null"),
+        ("category", np.float32(1.5), "takes text or null"),
+        ("category", math.inf, "takes text or null"),
+        ("category", 2.0**53, "takes text or null"),
         ("category", {"a": 1}, "takes text or null"),
         ("category", True, "takes text or null"),
         ("date", "4.3.2020", "takes a date or null"),

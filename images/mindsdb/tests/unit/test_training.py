@@ -87,6 +87,29 @@ def test_bad_tables(data: dict[str, t.Any], using: dict[str, t.Any], text: str) 
     assert text in str(caught.value)
 
 
+def with_a_rare_class(rows: int, rare: int) -> pd.DataFrame:
+    return pd.DataFrame({"x": np.arange(rows) % 20, "y": ["a"] * rare + ["b"] * (rows - rare)})
+
+
+@pytest.mark.parametrize("options", [Options(), BOOSTING])
+def test_a_class_of_two_in_a_large_table(options: Options) -> None:
+    with pytest.raises(TrainingError, match="has 1 of its 2 classes in fewer than 3 rows, too few"):
+        prepare(with_a_rare_class(20_001, 2), "y", options)
+
+
+@pytest.mark.parametrize(
+    ("rows", "rare", "options"),
+    [
+        pytest.param(20_000, 2, BOOSTING, id="halves without early stopping"),
+        pytest.param(20_001, 3, BOOSTING, id="a row more of the class"),
+        pytest.param(20_001, 2, LINEAR, id="linear never stops early"),
+    ],
+)
+def test_the_rarest_class_that_can_be_learned(rows: int, rare: int, options: Options) -> None:
+    trained = learn(prepare(with_a_rare_class(rows, rare), "y", options), options)
+    assert np.isfinite(trained.metrics["cv_log_loss"])
+
+
 def test_the_target_twice() -> None:
     frame = pd.DataFrame([[1, 2, 3]] * 12, columns=["x", "y", "y"])
     with pytest.raises(TrainingError, match="the target 'y' twice"):
