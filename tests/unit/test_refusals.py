@@ -40,6 +40,12 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
         "mlflow_schema_revisions is empty. The bundle's manifest has the list",
     ),
     (
+        "mlflow",
+        {"mlflow_backup_keep": 0},
+        "mlflow_backup_keep is 0: it must be 1 or more, for the dump of the migration",
+    ),
+    ("mlflow", {"mlflow_backup_keep": "-1"}, "mlflow_backup_keep is -1: it must be 1 or more"),
+    (
         "mlflow credentials",
         {
             "mlflow_artifacts": "s3://models",
@@ -61,6 +67,11 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("redis", {"redis_resources": {"limits": {"memory": "64Mi"}}}, "redis_resources.limits.memory is 64Mi"),
     ("mindsdb", {"mindsdb_apis": ["mysql"]}, "mindsdb_apis is ['mysql']: http must be in it"),
     ("gateway", {"gateway_models": [{"name": "x"}]}, "gateway_models: "),
+    (
+        "gateway",
+        {"gateway_anonymise": [{"name": "patients_anon", "model": "x"}, {"name": "fine", "model": "x"}]},
+        "gateway_anonymise has patients_anon for a name, of which a Job is made",
+    ),
 ]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SAYS = "database mlflowdb was written by a newer MLflow: why. Use the bundle that wrote it"
