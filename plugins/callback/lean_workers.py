@@ -26,7 +26,7 @@ from ansible.plugins.callback import CallbackBase
 _THRESHOLDS = (10_000, 20, 20)
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]
+class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "airgap.mlops.lean_workers"

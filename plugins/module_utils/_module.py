@@ -9,7 +9,7 @@ from ansible.module_utils.basic import AnsibleModule
 __all__ = ("ReticentModule",)
 
 
-class ReticentModule(AnsibleModule):  # type: ignore[misc]
+class ReticentModule(AnsibleModule):
     """Keeps its arguments out of the host's journal.
 
     The base writes them there, a list as Python shows it. A secret with a line break, a backslash or a quote then reads

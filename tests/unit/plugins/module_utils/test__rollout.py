@@ -140,5 +140,5 @@ def test_a_pod_of_an_earlier_form_holds_nothing_up(label: str) -> None:
 
 
 def test_pods_that_no_controller_labelled_are_all_of_one_form() -> None:
-    pods = [{"metadata": {"name": "a"}}, {"metadata": {"name": "b", "labels": {}}}]
+    pods: list[Object] = [{"metadata": {"name": "a"}}, {"metadata": {"name": "b", "labels": {}}}]
     assert newest_form(pods) == pods
