@@ -32,10 +32,10 @@ _BUNDLE = ROOT / "build/bundle"
 def _up(node: Node) -> None:
     whole = _wants_whole_proof()
     steps = Steps(6)
-    with steps.step("Find k3s"):
+    with steps.step("Find k3s (where it has to be built, half an hour on 2 cores, and the images beside it)"):
         k3s = find_k3s(lambda: make_images(_BUNDLE, _LOGS / "images.log"))
         _say(f"this runs {k3s.description}")
-    with steps.step("Make the bundle (cold: about 20 minutes on 2 cores)"):
+    with steps.step("Make the bundle"):
         make_bundle(k3s, _BUNDLE, _LOGS / "bundle.log")
     with steps.step("Start the sealed node"):
         if node.up():
