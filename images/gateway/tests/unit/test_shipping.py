@@ -180,16 +180,22 @@ def test_a_batch_that_arrived_is_in_memory_no_more(tmp_path: Path) -> None:
         gc.enable()
 
 
-def test_a_batch_that_takes_too_long_is_halved_and_grows_again(tmp_path: Path) -> None:
+def failing(*errors: Exception) -> tuple[list[int], Callable[[httpx.Request], httpx.Response]]:
+    """The sizes of the batches that come, and a server that fails the first of them so."""
     sizes: list[int] = []
-    errors: list[Exception] = [httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("killed"), httpx.ReadError("cut")]
+    left = list(errors)
 
     def answer(request: httpx.Request) -> httpx.Response:
         sizes.extend(found := batches(request))
-        if found and errors:
-            raise errors.pop(0)
+        if found and left:
+            raise left.pop(0)
         return usual(request)
 
+    return sizes, answer
+
+
+def test_a_batch_that_takes_too_long_is_halved_and_grows_again(tmp_path: Path) -> None:
+    sizes, answer = failing(httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("killed"), httpx.ReadError("cut"))
     decisions = [decision(f'"{number}"') for number in range(12)]
     arrived, left = run(tmp_path, decisions, answer, times=8)
     assert sizes == [4, 2, 1, 1, 2, 4, 4, 1]
@@ -197,15 +203,7 @@ def test_a_batch_that_takes_too_long_is_halved_and_grows_again(tmp_path: Path) -
 
 
 def test_a_server_that_is_away_says_nothing_of_the_batch(tmp_path: Path) -> None:
-    sizes: list[int] = []
-    errors: list[Exception] = [httpx.ConnectError("away"), httpx.ConnectTimeout("away"), httpx.PoolTimeout("busy")]
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        sizes.extend(found := batches(request))
-        if found and errors:
-            raise errors.pop(0)
-        return usual(request)
-
+    sizes, answer = failing(httpx.ConnectError("away"), httpx.ConnectTimeout("away"), httpx.PoolTimeout("busy"))
     run(tmp_path, [decision() for _ in range(4)], answer, times=4)
     assert sizes == [4, 4, 4, 4]
 
