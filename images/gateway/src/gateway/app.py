@@ -80,20 +80,19 @@ class FrontDoor:
         if scope["type"] != "http" or scope["path"] != "/v1/predictions" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        scope["app"] = self._app
         response = await routes.predictions(Request(scope, receive))
         await response(scope, receive, send)
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    app: FastAPI,
+    _app: FastAPI,
     *,
     settings: Settings,
     policies: dict[str, ModelPolicy],
     site_key: bytes,
     transport: httpx.AsyncBaseTransport | None,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[dict[str, routes.Parts]]:
     metrics = Metrics()
     log = DecisionLog(settings.volume, metrics, settings.decisions_sync, settings.reserve_bytes, settings.volume_bytes)
     async with contextlib.AsyncExitStack() as stack:
@@ -121,7 +120,7 @@ async def _lifespan(
         seal = _seal(settings, site_key)
         texts = TextWorkers(settings.max_text, settings.text_seconds)
         stack.callback(texts.close)
-        app.state.parts = routes.Parts(
+        parts = routes.Parts(
             settings=settings,
             keys=KeyRing(settings.keys_dir),
             bodies=BodyReader(
@@ -136,7 +135,7 @@ async def _lifespan(
         audited = frozenset(name for name, policy in policies.items() if policy.audit)
         async with _background(_deliveries(settings, log, traces, metrics, seal, audited)):
             _log.info("the gateway serves models %s", ", ".join(sorted(policies)))
-            yield
+            yield {"parts": parts}  # which is the `state` of each request
         await _flush(traces)
 
 

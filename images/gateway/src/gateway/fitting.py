@@ -14,7 +14,7 @@ from gateway.problems import PolicyMismatch
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gateway.mindsdb import Column, ModelVersion
+    from gateway.mindsdb import ModelVersion
 
 __all__ = ("Fitting",)
 
@@ -38,38 +38,29 @@ class Fitting:
                 f"Version {version.mindsdb} of model {model} takes columns that gateway_models does not let through: "
                 f"{', '.join(missing)}. Name them there, or train the model without them."
             )
-        self._columns = [(column, source, _check(column)) for column in wanted if (source := found[column.name])]
+        self._columns = [(column, source) for column in wanted if (source := found[column.name])]
+        self._checks = [(source, check) for column, source in self._columns if (check := _CHECKS.get(column.type))]
 
     def take(self, row: Row) -> Row:
         """The model's own columns of a row, by the model's own names."""
-        return {column.name: row[source] for column, source, _ in self._columns}
+        return {column.name: row[source] for column, source in self._columns}
 
     def faults(self, index: int, row: Row) -> list[dict[str, t.Any]]:
         """What the model does not take of this row, without the values."""
         return [
-            {"row": index, "column": source, "reason": f"must be {kind} or null"}
-            for _, source, (kind, fits) in self._columns
-            if row[source] is not None and not fits(row[source])
+            {"row": index, "column": source, "reason": f"must be {check.what} or null"}
+            for source, check in self._checks
+            if type(value := row[source]) not in check.plain and not (check.fits and check.fits(value))
         ]
 
 
-def _check(column: Column) -> tuple[str, Callable[[t.Any], bool]]:
-    return _CHECKS.get(column.type, ("a plain value", lambda _value: True))
-
-
 def _is_number(value: t.Any) -> bool:
-    if isinstance(value, str):
-        return NUMBER.fullmatch(value) is not None and math.isfinite(float(value))
-    return not isinstance(value, bool)
+    return isinstance(value, str) and NUMBER.fullmatch(value) is not None and math.isfinite(float(value))
 
 
 def _is_boolean(value: t.Any) -> bool:
     text = value.strip().lower() if isinstance(value, str) else f"{float(value):g}"
     return text in BOOLEANS
-
-
-def _is_category(value: t.Any) -> bool:
-    return isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
 def _is_date(value: t.Any) -> bool:
@@ -82,10 +73,18 @@ def _is_date(value: t.Any) -> bool:
     return True
 
 
-_CHECKS: dict[str, tuple[str, Callable[[t.Any], bool]]] = {
-    "boolean": ("true or false", _is_boolean),
-    "category": ("a text", _is_category),
-    "date": ("a date such as 2026-11-22", _is_date),
-    "datetime": ("a date and time such as 2026-11-22T13:00:00Z", _is_date),
-    "numeric": ("a number", _is_number),
+class _Check(t.NamedTuple):
+    what: str
+    plain: frozenset[type]  # whose every value fits, found without a call
+    fits: Callable[[t.Any], bool] | None = None  # asked of the others
+
+
+_NULL = type(None)
+# A type that is not here is one of a later engine: its values are the engine's to refuse.
+_CHECKS: dict[str, _Check] = {
+    "boolean": _Check("true or false", frozenset({_NULL, bool}), _is_boolean),
+    "category": _Check("a text", frozenset({_NULL, str, int})),
+    "date": _Check("a date such as 2026-11-22", frozenset({_NULL}), _is_date),
+    "datetime": _Check("a date and time such as 2026-11-22T13:00:00Z", frozenset({_NULL}), _is_date),
+    "numeric": _Check("a number", frozenset({_NULL, int, float}), _is_number),
 }

@@ -79,8 +79,7 @@ def _answered(route: str, *, key: bool = True) -> Callable[[Callable[..., Awaita
         @functools.wraps(endpoint)
         async def answer(request: Request, **values: str) -> Response:
             started = time.perf_counter()
-            parts: Parts = request.app.state.parts
-            request.scope["parts"] = parts
+            parts: Parts = request.scope["state"]["parts"]
             headers = dict(request.scope["headers"])
             given = headers.get(b"x-request-id", b"")
             request_id = given.decode() if REQUEST_ID.fullmatch(given) else f"{_START}-{next(_numbers):x}"
@@ -142,7 +141,7 @@ def _json(content: t.Any) -> Response:
 @_answered("predictions")
 async def predictions(request: Request) -> Response:
     """Predict each row. An answer is given only once its decision is on the gateway's volume."""
-    parts: Parts = request.scope["parts"]
+    parts: Parts = request.scope["state"]["parts"]
     settings = parts.settings
     async with parts.bodies.take(request) as body:
         asked = parse_prediction(body, max_rows=settings.max_rows, max_string=settings.max_string)
@@ -154,7 +153,7 @@ async def predictions(request: Request) -> Response:
 @_answered("decision")
 async def decision(request: Request, decision_id: str) -> Response:
     """One decision: from the volume, or from MLflow once it is no longer kept here."""
-    parts: Parts = request.scope["parts"]
+    parts: Parts = request.scope["state"]["parts"]
     found = await _find(parts, decision_id)
     return _json(found)
 
@@ -163,7 +162,7 @@ async def decision(request: Request, decision_id: str) -> Response:
 @_answered("outcome")
 async def outcome(request: Request, decision_id: str) -> Response:
     """What became of a decision, for the audit. The first outcome stays; the same again is no error."""
-    parts: Parts = request.scope["parts"]
+    parts: Parts = request.scope["state"]["parts"]
     async with parts.bodies.take(request) as body:
         given = parse_outcome(body)
     await _find(parts, decision_id)
@@ -184,7 +183,7 @@ async def healthz(request: Request) -> Response:
 @_answered("ready", key=False)
 async def readyz(request: Request) -> Response:
     """Answers can be given and logged. What is only degraded is named and does not make it unready."""
-    parts: Parts = request.scope["parts"]
+    parts: Parts = request.scope["state"]["parts"]
     await parts.log.check()
     return _json(await parts.status.read())
 
@@ -192,7 +191,7 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics", include_in_schema=False)
 @_answered("metrics", key=False)
 async def metrics(request: Request) -> Response:
-    parts: Parts = request.scope["parts"]
+    parts: Parts = request.scope["state"]["parts"]
     await parts.status.count()
     return Response(parts.metrics.text(), media_type=PROMETHEUS)
 
