@@ -2,6 +2,7 @@
 
 python -m tests.demo up      every step is done only where its result is missing. Where a site that passed the whole proof was not
                              changed, that is read back; with PROOF=full in the environment all of it is proved again
+python -m tests.demo bundle  the first two steps alone, which need no node
 python -m tests.demo down    remove the node and its data; what was built stays in build/ and the cache
 """
 
@@ -10,10 +11,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 
 from tests.demo.bundle import make_bundle, make_images
 from tests.demo.cluster import Cluster
-from tests.demo.k3s import find_k3s
+from tests.demo.k3s import K3s, find_k3s
 from tests.demo.playbook import run_playbook
 from tests.demo.predictions import WITHOUT_CLINIC, bring_clinic
 from tests.demo.proof import Proof
@@ -32,11 +34,7 @@ _BUNDLE = ROOT / "build/bundle"
 def _up(node: Node) -> None:
     whole = _wants_whole_proof()
     steps = Steps(6)
-    with steps.step("Find k3s (where it has to be built, half an hour on 2 cores, and the images beside it)"):
-        k3s = find_k3s(lambda: make_images(_BUNDLE, _LOGS / "images.log"))
-        _say(f"this runs {k3s.description}")
-    with steps.step("Make the bundle"):
-        make_bundle(k3s, _BUNDLE, _LOGS / "bundle.log")
+    k3s = _make_bundle(steps)
     with steps.step("Start the sealed node"):
         if node.up():
             for sentence in prove_seal(node):
@@ -57,6 +55,15 @@ def _up(node: Node) -> None:
             proof.again()
     with steps.step("Look at what runs"):
         _summary(node, k3s.description, recap.changed)
+
+
+def _make_bundle(steps: Steps) -> K3s:
+    with steps.step("Find k3s (where it has to be built, half an hour on 2 cores, and the images beside it)"):
+        k3s = find_k3s(lambda: make_images(_BUNDLE, _LOGS / "images.log"))
+        _say(f"this runs {k3s.description}")
+    with steps.step("Make the bundle"):
+        make_bundle(k3s, _BUNDLE, _LOGS / "bundle.log")
+    return k3s
 
 
 def _wants_whole_proof() -> bool:
@@ -87,12 +94,16 @@ def _say(text: str) -> None:
 
 
 def main() -> int:
-    verbs = {"up": _up, "down": _down}
+    verbs: dict[str, Callable[[], object]] = {
+        "up": lambda: _up(Node.named("demo")),
+        "bundle": lambda: _make_bundle(Steps(2)),
+        "down": lambda: _down(Node.named("demo")),
+    }
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        verbs[sys.argv[1]](Node.named("demo"))
+        verbs[sys.argv[1]]()
     except (DemoError, NodeError) as exc:
         print(f"\ndemo: {exc}", file=sys.stderr)
         return 1

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-import time
+from concurrent.futures import Future
 
-from tests.demo.bundle import make_bundle, make_images
-from tests.demo.k3s import find_k3s
-from tests.demo.steps import DemoError
-from tests.run.process import LOGS
-from tests.run.report import clock, say
-from tests.run.servers import BUNDLE
+from tests.run.process import call, report
+from tests.run.report import say
 
 __all__ = ("ensure_bundle",)
 
-_made: list[str] = []
+_made: Future[None] = Future()
 _making = threading.Lock()
 
 
-def ensure_bundle() -> str:
-    """Make it, or find that nothing has changed. Returns what k3s is in it, for reports."""
+def ensure_bundle() -> None:
+    """Make it, or find that nothing has changed: once for all lanes, and what fails is not tried again by the next."""
     with _making:
-        if not _made:
-            _made.append(_make())
-        return _made[0]
+        if not _made.done():
+            try:
+                _make()
+            except BaseException as exc:
+                _made.set_exception(exc)
+            else:
+                _made.set_result(None)
+    _made.result()
 
 
-def _make() -> str:
-    started = time.monotonic()
-    LOGS.mkdir(parents=True, exist_ok=True)
-    try:
-        k3s = find_k3s(lambda: make_images(BUNDLE, LOGS / "images.log"))
-        make_bundle(k3s, BUNDLE, LOGS / "bundle.log")
-    except DemoError as exc:
-        raise SystemExit(f"the bundle cannot be made: {exc}") from exc
-    say(f"bundle       with {k3s.description}  {clock(time.monotonic() - started)}")
-    return k3s.description
+def _make() -> None:
+    done = call("bundle", [sys.executable, "-m", "tests.demo", "bundle"], on_line=say)
+    if done.rc != 0:  # its last lines say why
+        raise SystemExit("the bundle cannot be made")
+    report("bundle", done)
