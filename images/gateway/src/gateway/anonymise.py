@@ -12,7 +12,7 @@ import typing as t
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 
-from gateway.canonical import PLAIN, NotCanonicalError, Scalar, canonical_json, settle_scalar
+from gateway.canonical import NotCanonicalError, Scalar, canonical_json, settle_scalar
 from gateway.policy import Drop, Generalise, Hash, Keep, ModelPolicy, PolicyError, Text
 
 __all__ = ("MAX_TEXT", "MIN_SITE_KEY", "Anonymiser", "RowError", "derive")
@@ -56,10 +56,9 @@ class Anonymiser:
             for name, change in self._changes.items():
                 if name not in row:
                     raise RowError(name, "is missing; send null when it has no value")
-                given = row[name]
-                value = PLAIN.get(type(given), settle_scalar)(given)
-                if isinstance(value, str) and len(value) > MAX_TEXT:
-                    raise _too_long(value, MAX_TEXT)
+                value = settle_scalar(row[name])
+                if isinstance(value, str):
+                    _text(value)
                 done[name] = value if change is None or value is None else change(value)
         except NotCanonicalError as exc:
             raise RowError(name, str(exc)) from exc
@@ -139,12 +138,8 @@ def _text(value: Scalar, longest: int = MAX_TEXT) -> str:
     if not isinstance(value, str):
         raise _Unfit(f"this rule is for text, and this is {_json_kind(value)}")
     if len(value) > longest:
-        raise _too_long(value, longest)
+        raise _Unfit(f"holds {len(value)} characters, more than the {longest} that a value may have here")
     return value
-
-
-def _too_long(value: str, longest: int) -> _Unfit:
-    return _Unfit(f"holds {len(value)} characters, more than the {longest} that a value may have here")
 
 
 def _json_kind(value: Scalar) -> str:

@@ -26,7 +26,6 @@ from collections.abc import Mapping
 __all__ = (
     "MAX_DEPTH",
     "MAX_MARKS",
-    "PLAIN",
     "NotCanonicalError",
     "Scalar",
     "canonical_json",
@@ -77,7 +76,7 @@ def canonical_json(value: object) -> bytes:
 
 def settle(value: object, depth: int = MAX_DEPTH) -> t.Any:
     """The value in JSON's own types, each written in one way only."""
-    if plain := PLAIN.get(type(value)):
+    if plain := _PLAIN.get(type(value)):
         return plain(value)
     if isinstance(value, Mapping):
         return _settle_mapping(value, depth)
@@ -89,7 +88,7 @@ def settle(value: object, depth: int = MAX_DEPTH) -> t.Any:
 
 def settle_scalar(value: object) -> Scalar:
     """The same for a single value: what a column of a row holds."""
-    if plain := PLAIN.get(type(value)):
+    if plain := _PLAIN.get(type(value)):
         return plain(value)
     if isinstance(value, str):
         return _settle_text(value)
@@ -200,8 +199,8 @@ def _kind(value: object) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-# Nearly all values are of these very types, and settled by one look and one call: `PLAIN.get(type(value), settle_scalar)(value)`.
-PLAIN: dict[type, t.Callable[[t.Any], Scalar]] = {
+# Nearly all values are of these very types, and found by one look.
+_PLAIN: dict[type, t.Callable[[t.Any], Scalar]] = {
     str: _settle_text,
     int: _settle_int,
     float: _settle_float,
