@@ -28,7 +28,6 @@ from tests.node.seal import prove_seal
 _INVENTORY = ROOT / "inventories/demo"
 _SITE = ("-i", str(_INVENTORY), str(ROOT / "site.yml"))
 _LOGS = ROOT / "build/demo"
-_BUNDLE = ROOT / "build/bundle"
 
 
 def _up(node: Node) -> None:
@@ -59,10 +58,10 @@ def _up(node: Node) -> None:
 
 def _make_bundle(steps: Steps) -> K3s:
     with steps.step("Find k3s (where it has to be built, half an hour on 2 cores, and the images beside it)"):
-        k3s = find_k3s(lambda: make_images(_BUNDLE, _LOGS / "images.log"))
+        k3s = find_k3s(lambda: make_images(_LOGS / "images.log"))
         _say(f"this runs {k3s.description}")
     with steps.step("Make the bundle"):
-        make_bundle(k3s, _BUNDLE, _LOGS / "bundle.log")
+        make_bundle(k3s, _LOGS / "bundle.log")
     return k3s
 
 

@@ -8,14 +8,16 @@ from tests.demo.k3s import K3s
 from tests.demo.playbook import run_playbook
 from tests.node.image import ensure_image
 
-__all__ = ("make_bundle", "make_images")
+__all__ = ("BUNDLE", "make_bundle", "make_images")
 
-_PLAYBOOK = str(Path(__file__).resolve().parents[2] / "playbooks/bundle.yml")
+_ROOT = Path(__file__).resolve().parents[2]
+BUNDLE = _ROOT / "build/bundle"
+_PLAYBOOK = str(_ROOT / "playbooks/bundle.yml")
 
 
-def make_bundle(k3s: K3s, bundle: Path, log: Path) -> None:
+def make_bundle(k3s: K3s, log: Path) -> None:
     variables = {
-        "airgap_bundle": bundle,
+        "airgap_bundle": BUNDLE,
         "bundle_k3s_source": k3s.source,
         "bundle_k3s_version": k3s.version,
         "bundle_k3s_binary": k3s.binary,
@@ -25,7 +27,7 @@ def make_bundle(k3s: K3s, bundle: Path, log: Path) -> None:
     run_playbook(_PLAYBOOK, *flags, log=log)
 
 
-def make_images(bundle: Path, log: Path) -> None:
+def make_images(log: Path) -> None:
     """What needs no k3s, into the cache: the image of the nodes, and the bundle's."""
     ensure_image(lambda text: print(f"      {text}", flush=True))
-    run_playbook(_PLAYBOOK, "--tags", "bundle_build", "-e", f"airgap_bundle={bundle}", log=log)
+    run_playbook(_PLAYBOOK, "--tags", "bundle_build", "-e", f"airgap_bundle={BUNDLE}", log=log)

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tests.demo.bundle import BUNDLE
 from tests.run import images, servers
 from tests.run.bundle import ensure_bundle
 from tests.run.edge import edge_node
@@ -74,7 +75,7 @@ def run(only: list[str]) -> Tally:
 def _run(own: list[str], paths: list[str], of_images: list[str], wanted: set[str], work: Path) -> Tally:
     tally = Tally()
     with contextlib.ExitStack() as stack:
-        variables = {"repository": str(ROOT), "bundle": str(servers.BUNDLE)}
+        variables = {"repository": str(ROOT), "bundle": str(BUNDLE)}
         if wanted:
             ensure_bundle()
         for server in _servers_of(wanted, work, lambda: tally.failed > 0):

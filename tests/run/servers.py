@@ -14,13 +14,13 @@ from pathlib import Path
 
 import yaml
 
+from tests.demo.bundle import BUNDLE
 from tests.node.podman import podman, run
 from tests.run.process import ROOT
 from tests.run.report import say
 
-__all__ = ("BUNDLE", "image_reference", "mindsdb", "minio", "postgresql", "program", "redis_program")
+__all__ = ("image_reference", "mindsdb", "minio", "postgresql", "program", "redis_program")
 
-BUNDLE = ROOT / "build/bundle"
 CONTAINERS_CONF = ROOT / "tests/node/containers.conf"
 POSTGRES_PORT = 55432
 MINIO_PORT = 55900
