@@ -20,7 +20,7 @@ def test_it_is_made_once(rc: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(bundle, "call", call)
     monkeypatch.setattr(bundle, "_made", Future())
-    for _ in range(2):
+    for _chain in range(2):
         if rc:
             with pytest.raises(SystemExit, match="cannot be made"):
                 bundle.ensure_bundle()
