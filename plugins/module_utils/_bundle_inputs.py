@@ -182,6 +182,7 @@ class Inputs:
             "GOWORK": "off",
             "GOOS": "linux",
             "GOARCH": self.options.arch,
+            "GOGC": "400",  # the compiler collects its garbage less often: a tenth less of processor for some memory
         }
         self.host.run(argv, env=env, cwd=module)
 
