@@ -7,9 +7,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ansible_collections.airgap.mlops.plugins.module_utils._jobs import LABEL, JobError, exit_code, job_state
+from ansible_collections.airgap.mlops.plugins.module_utils._jobs import (
+    LABEL,
+    JobError,
+    exit_code,
+    failed_container,
+    job_state,
+    why_failed,
+)
 from ansible_collections.airgap.mlops.plugins.module_utils._kube import KubeClient, KubeError, Object, api_path
-from ansible_collections.airgap.mlops.plugins.module_utils._rollout import pod_problem
+from ansible_collections.airgap.mlops.plugins.module_utils._rollout import PodProblem, pod_problem
 
 __all__ = ("Ended", "JobRunner")
 
@@ -26,6 +33,7 @@ class Ended:
     state: str
     exit_code: int | None
     log: str
+    why: str  # it failed
 
 
 class JobRunner:
@@ -69,7 +77,8 @@ class JobRunner:
                 raise JobError(f"Job {name} was to be removed, and is still there after {wait:.0f} s")
             time.sleep(_PAUSE)
 
-    def wait(self, name: str, seconds: float) -> Ended:
+    def wait(self, name: str, seconds: float, *, give_up: bool = False) -> Ended:
+        """`give_up`: one that has not ended in time is removed."""
         started = time.monotonic()
         stuck_since: float | None = None
         while True:
@@ -78,17 +87,41 @@ class JobRunner:
                 raise JobError(f"Job {name} was removed while it was waited for")
             pod = self._pod(name)
             if job_state(job) != "running":
-                return Ended(job_state(job), exit_code(pod) if pod else None, self._log(pod))
-            problem = pod_problem(pod) if pod and pod.get("status", {}).get("phase") == "Pending" else None
+                return self._ended(job, pod)
+            problem = self._problem(name, pod)
             if problem and problem.hopeless:
                 stuck_since = stuck_since or time.monotonic()
                 if time.monotonic() - stuck_since > _GRACE:
                     self.remove(name)  # lest it starts some day, when nobody waits for it any more
-                    raise JobError(f"Job {name} cannot start: {problem.text}. It was removed again.")
+                    raise JobError(f"Job {name} cannot start: {problem.text}. It was removed again.", over=True)
             if time.monotonic() - started > seconds:
                 why = f": {problem.text}" if problem else ""
-                raise JobError(f"Job {name} has not ended after {seconds:.0f} s{why}. It may still end by itself.")
+                if give_up:
+                    self.remove(name)
+                after = "It was removed." if give_up else "It may still end by itself."
+                raise JobError(f"Job {name} has not ended after {seconds:.0f} s{why}. {after}", over=give_up)
             time.sleep(_PAUSE)
+
+    def _ended(self, job: Object, pod: Object | None) -> Ended:
+        state, name = job_state(job), job["metadata"]["name"]
+        why = why_failed(job, pod, "" if pod else self._refusal(name)) if state == "failed" else ""
+        return Ended(state, exit_code(pod) if pod else None, self._log(pod), why)
+
+    def _problem(self, name: str, pod: Object | None) -> PodProblem | None:
+        """Why nothing of it runs yet."""
+        if pod is None:
+            refusal = self._refusal(name)
+            return PodProblem(refusal) if refusal else None
+        return pod_problem(pod) if pod.get("status", {}).get("phase") == "Pending" else None
+
+    def _refusal(self, name: str) -> str:
+        """Why no pod of it can be made, such as a quota that has no room: only Events say so."""
+        query = {"fieldSelector": f"involvedObject.kind=Job,involvedObject.name={name},reason=FailedCreate"}
+        path = api_path("v1", "events", self._namespace)
+        doing = f"list the events of Job {name}"
+        events: list[Object] = self._client.request("GET", path, query=query, doing=doing)["items"]
+        latest: Object = max(events, key=lambda event: str(event.get("lastTimestamp")), default={})
+        return str(latest.get("message", ""))
 
     def _pod(self, job: str) -> Object | None:
         """Its latest."""
@@ -102,10 +135,11 @@ class JobRunner:
     def _log(self, pod: Object | None) -> str:
         if pod is None:
             return ""
-        name = pod["metadata"]["name"]
+        name, failed = pod["metadata"]["name"], failed_container(pod)
+        query = {"limitBytes": str(_LOG_BYTES), **({"container": failed[0]} if failed else {})}
         try:
             path = api_path("v1", "pods", self._namespace, name, "log")
-            return self._client.text(path, query={"limitBytes": str(_LOG_BYTES)}, doing=f"read the log of pod {name}")
+            return self._client.text(path, query=query, doing=f"read the log of pod {name}")
         except KubeError:
             return ""
 

@@ -12,7 +12,17 @@ import typing as t
 
 from ansible_collections.airgap.mlops.plugins.module_utils._errors import AirgapError
 
-__all__ = ("LABEL", "JobError", "build_job", "content_hash", "exit_code", "job_state", "read_result")
+__all__ = (
+    "LABEL",
+    "JobError",
+    "build_job",
+    "content_hash",
+    "exit_code",
+    "failed_container",
+    "job_state",
+    "read_result",
+    "why_failed",
+)
 
 Object = dict[str, t.Any]
 
@@ -64,6 +74,28 @@ def exit_code(pod: Object) -> int | None:
         if "terminated" in status.get("state", {}):
             return int(status["state"]["terminated"]["exitCode"])
     return None
+
+
+def failed_container(pod: Object) -> tuple[str, int] | None:
+    """The first to end badly, with its exit code; those after it may never have started."""
+    status = pod.get("status", {})
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        code = container.get("state", {}).get("terminated", {}).get("exitCode", 0)
+        if code:
+            return container["name"], int(code)
+    return None
+
+
+def why_failed(job: Object, pod: Object | None, refused: str) -> str:
+    """`refused`: why no pod of it was made, where that is so."""
+    failed = failed_container(pod) if pod else None
+    text = f"container {failed[0]} ended with exit code {failed[1]}" if failed else refused or "it has no pod left"
+    for condition in job.get("status", {}).get("conditions") or ():
+        # a container that ended badly says more than that this was once too often
+        ended = condition["type"] == "Failed" and condition["status"] == "True"
+        if ended and condition.get("reason") != "BackoffLimitExceeded":
+            text = f"{condition.get('reason')}, {condition.get('message')}; {text}"
+    return text
 
 
 def read_result(log: str) -> Object | None:

@@ -40,8 +40,15 @@ options:
     default: false
   content:
     description:
-      - With O(once), the text that says whether the Job is another one. Without it, its spec and labels do, images included.
+      - With O(once) or O(exclusive), the text that says whether the Job is another one. Without it, its spec and labels do, images included.
     type: str
+  exclusive:
+    description:
+      - There is one Job of O(name) at most, and none once its work is done. What an earlier run left is removed first, with its pods; one of
+        the same content that still runs is waited for. One that has not ended after O(wait_timeout) is removed.
+      - One that failed stays, so that its log can be read. Mutually exclusive with O(once).
+    type: bool
+    default: false
   exit_codes:
     description: Exit codes of its first container that count as success.
     type: list
@@ -101,6 +108,10 @@ log:
   description: What it wrote.
   type: str
   returned: when it was waited for
+over:
+  description: Whether nothing of the Job can do its work any more. Where this is false or missing, it may still run.
+  type: bool
+  returned: when the Job did not do its work
 result:
   description: The last line of the log that is a JSON object.
   type: dict
@@ -131,6 +142,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "labels": {"type": "dict", "default": {}},
     "once": {"type": "bool", "default": False},
     "content": {"type": "str"},
+    "exclusive": {"type": "bool", "default": False},
     "exit_codes": {"type": "list", "elements": "int", "default": [0]},
     "wait_timeout": {"type": "int", "default": 600},
     **KUBE_ARGS,
@@ -140,26 +152,36 @@ _TAIL = 8  # lines of a log that an error repeats
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
+    once, exclusive = params["once"], params["exclusive"]
     runner = JobRunner(kube_client(params["kubeconfig"]), params["namespace"])
     job = _wanted(params, runner)
     name: str = job["metadata"]["name"]
-    found = runner.find(name) if params["once"] else None
+    found = runner.find(name) if once or exclusive else None
     state = job_state(found) if found else "absent"
-    changed = state in ("absent", "failed")
+    start = state in ("absent", "failed") or (exclusive and state == "complete")
+    changed = start or exclusive
     if module.check_mode:
         return {"changed": changed, "job": name}
-    if changed:
+    if exclusive:
+        _remove(runner, runner.others(job))
+    if start:
         if found:
             runner.remove(name)
         runner.start(job)
-    ended = runner.wait(name, params["wait_timeout"])
+    ended = runner.wait(name, params["wait_timeout"], give_up=exclusive)
     _require_success(name, ended, params["exit_codes"])
-    if params["once"]:
-        for other in runner.others(job):
-            runner.remove(other)
+    if once:
+        _remove(runner, runner.others(job))
+    if exclusive:
+        runner.remove(name)
     result = {"changed": changed, "job": name, "exit_code": ended.exit_code, "log": ended.log}
     written = read_result(ended.log)
     return {**result, "result": written} if written is not None else result
+
+
+def _remove(runner: JobRunner, names: list[str]) -> None:
+    for name in names:
+        runner.remove(name)
 
 
 def _wanted(params: dict[str, t.Any], runner: JobRunner) -> dict[str, t.Any]:
@@ -168,7 +190,8 @@ def _wanted(params: dict[str, t.Any], runner: JobRunner) -> dict[str, t.Any]:
         template = runner.template_of(params["cronjob"])
         spec = template["spec"]
         labels = {**template.get("metadata", {}).get("labels", {}), **labels}
-    suffix = content_hash(params["content"] or [spec, labels]) if params["once"] else _now()
+    known_by_content = params["once"] or params["exclusive"]
+    suffix = content_hash(params["content"] or [spec, labels]) if known_by_content else _now()
     return build_job(
         name=params["name"],
         namespace=params["namespace"],
@@ -186,18 +209,17 @@ def _now() -> str:
 def _require_success(name: str, ended: Ended, exit_codes: list[int]) -> None:
     if ended.state == "complete" or ended.exit_code in exit_codes:
         return
-    how = (
-        f"its container ended with exit code {ended.exit_code}" if ended.exit_code is not None else "it has no pod left"
-    )
     tail = " | ".join(ended.log.splitlines()[-_TAIL:])
-    raise JobError(f"Job {name} failed: {how}." + (f" Its log ends: {tail}" if tail else ""), log=ended.log)
+    raise JobError(
+        f"Job {name} failed: {ended.why}." + (f" Its log ends: {tail}" if tail else ""), log=ended.log, over=True
+    )
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENT_SPEC,
         supports_check_mode=True,
-        mutually_exclusive=[("spec", "cronjob")],
+        mutually_exclusive=[("spec", "cronjob"), ("once", "exclusive")],
         required_one_of=[("spec", "cronjob")],
     )
     try:

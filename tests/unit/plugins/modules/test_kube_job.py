@@ -28,8 +28,12 @@ class Cluster:
             CRONJOB: {"spec": {"jobTemplate": {"metadata": {"labels": {"n": "audit"}}, "spec": SPEC}}}
         }
         self.calls: list[str] = []
-        self.code = 0
+        self.code: int | None = 0  # None: they do not end
         self.log = 'starts\n{"k": 7}\n'
+        self.events: list[Object] = []
+        self.pod = True
+        self.stays = False  # whatever is removed
+        self.condition: Object = {"reason": "BackoffLimitExceeded", "message": "limit"}
 
     def find(self, path: str, *, doing: str) -> Object | None:
         return self.cronjobs.get(path) or self.jobs.get(path)
@@ -41,19 +45,26 @@ class Cluster:
             return {}
         if method == "DELETE":
             self.calls.append(f"remove {path.rsplit('/', 1)[1]}")
-            del self.jobs[path]
+            if not self.stays:
+                del self.jobs[path]
             return {}
         if path == JOBS:
             return {"items": list(self.jobs.values())}
-        status = {"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": self.code}}}]}
+        if path.endswith("/events"):
+            return {"items": self.events}
+        if not self.pod:
+            return {"items": []}
+        state = {"running": {}} if self.code is None else {"terminated": {"exitCode": self.code}}
+        status = {"phase": "Failed", "containerStatuses": [{"name": "c", "state": state}]}
         return {"items": [{"metadata": {"name": "p", "creationTimestamp": "2026"}, "status": status}]}
 
     def text(self, path: str, *, doing: str, query: Object | None = None) -> str:
         return self.log
 
-    def put(self, job: Object, code: int) -> None:
-        ended = "Failed" if code else "Complete"
-        job = {**job, "status": {"conditions": [{"type": ended, "status": "True"}]}}
+    def put(self, job: Object, code: int | None) -> None:
+        if code is not None:
+            ended = "Failed" if code else "Complete"
+            job = {**job, "status": {"conditions": [{"type": ended, "status": "True", **self.condition}]}}
         self.jobs[f"{JOBS}/{job['metadata']['name']}"] = job
 
 
@@ -101,7 +112,8 @@ def test_a_job_that_failed_is_told_and_run_again(cluster: Cluster, capfd: pytest
     cluster.code, cluster.log = 3, "too few rows look alike\n"
     failed = run(capfd)
     assert failed["failed"]
-    assert "ended with exit code 3. Its log ends: too few rows look alike" in failed["msg"]
+    assert "failed: container c ended with exit code 3. Its log ends: too few rows look alike" in failed["msg"]
+    assert failed["over"]
     cluster.code = 0
     assert run(capfd)["changed"]
     assert [call.split()[0] for call in cluster.calls] == ["start", "remove", "start"]
@@ -113,6 +125,83 @@ def test_an_exit_code_that_counts_as_success(cluster: Cluster, capfd: pytest.Cap
     assert (found["changed"], found["exit_code"]) == (True, 3)
     (job,) = cluster.jobs.values()
     assert job["metadata"]["labels"] == {"n": "audit", "m": "now", "airgap.mlops/job": "copy"}
+
+
+def kinds(cluster: Cluster) -> list[str]:
+    return [call.split()[0] for call in cluster.calls]
+
+
+def test_an_exclusive_job_leaves_nothing_and_runs_each_time(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, again = (run(capfd, once=None, exclusive=True) for _turn in range(2))
+    assert first["changed"]
+    assert again["changed"]
+    assert first["result"] == {"k": 7}
+    assert kinds(cluster) == ["start", "remove"] * 2
+    assert cluster.jobs == {}
+
+
+def test_an_exclusive_job_begins_where_no_other_is_left(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    cluster.put({"metadata": {"name": "copy-other", "labels": {"airgap.mlops/job": "copy"}}}, None)
+    done = run(capfd, once=None, exclusive=True)
+    assert cluster.calls == ["remove copy-other", f"start {done['job']}", f"remove {done['job']}"]
+
+
+def test_an_exclusive_job_that_still_runs_is_waited_for(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    name = run(capfd, once=None, exclusive=True, _ansible_check_mode=True)["job"]
+    cluster.put({"metadata": {"name": name, "labels": {"airgap.mlops/job": "copy"}}}, None)
+    cluster.code = None
+    given_up = run(capfd, once=None, exclusive=True, wait_timeout=0)
+    assert cluster.calls == [f"remove {name}"]
+    assert "has not ended after 0 s. It was removed." in given_up["msg"]
+    assert given_up["over"]
+
+
+def test_any_other_job_may_end_when_nobody_waits(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    cluster.code = None
+    late = run(capfd, wait_timeout=0)
+    assert kinds(cluster) == ["start"]
+    assert "It may still end by itself." in late["msg"]
+    assert not late["over"]
+
+
+def test_an_exclusive_job_that_failed_stays_for_its_log(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    cluster.code = 3
+    assert run(capfd, once=None, exclusive=True)["over"]
+    assert kinds(cluster) == ["start"]
+    cluster.code = 0
+    assert run(capfd, once=None, exclusive=True)["changed"]
+    assert kinds(cluster) == ["start", "remove", "start", "remove"]
+
+
+def test_what_is_not_gone_may_still_run(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.code, cluster.stays = None, True
+    monkeypatch.setattr(_job_run.JobRunner.remove, "__defaults__", (0.0,))
+    found = run(capfd, once=None, exclusive=True, wait_timeout=0)
+    assert "was to be removed, and is still there" in found["msg"]
+    assert "over" not in found
+
+
+def test_a_pod_that_a_quota_refuses_is_told(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    cluster.pod, cluster.code = False, None
+    cluster.events = [
+        {"lastTimestamp": "2026-01-02", "message": "exceeded quota: mlops"},
+        {"lastTimestamp": "2026-01-01", "message": "an earlier one"},
+    ]
+    assert (
+        "has not ended after 0 s: exceeded quota: mlops. It was"
+        in run(capfd, once=None, exclusive=True, wait_timeout=0)["msg"]
+    )
+    cluster.code, cluster.condition = 1, {"reason": "DeadlineExceeded", "message": "too long"}
+    assert "failed: DeadlineExceeded, too long; exceeded quota: mlops." in run(capfd)["msg"]
+
+
+def test_once_keeps_what_exclusive_removes(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "mutually exclusive: once|exclusive" in run(capfd, exclusive=True)["msg"]
+    assert cluster.calls == []
 
 
 def test_check_mode_starts_nothing(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
