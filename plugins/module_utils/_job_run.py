@@ -11,7 +11,6 @@ from ansible_collections.airgap.mlops.plugins.module_utils._jobs import (
     LABEL,
     JobError,
     exit_code,
-    failed_container,
     job_state,
     why_failed,
 )
@@ -58,12 +57,13 @@ class JobRunner:
             "POST", api_path("batch/v1", "jobs", self._namespace), body=job, doing=f"make Job {job['metadata']['name']}"
         )
 
-    def others(self, job: Object) -> list[str]:
+    def remove_others(self, job: Object) -> None:
         """Jobs of the same task in another form."""
         query = {"labelSelector": f"{LABEL}={job['metadata']['labels'][LABEL]}"}
         path = api_path("batch/v1", "jobs", self._namespace)
-        found = self._client.request("GET", path, query=query, doing="list Jobs")["items"]
-        return [other["metadata"]["name"] for other in found if other["metadata"]["name"] != job["metadata"]["name"]]
+        for other in self._client.request("GET", path, query=query, doing="list Jobs")["items"]:
+            if other["metadata"]["name"] != job["metadata"]["name"]:
+                self.remove(other["metadata"]["name"])
 
     def remove(self, name: str, wait: float = 60.0) -> None:
         """With its pods, and not before they are gone."""
@@ -103,9 +103,13 @@ class JobRunner:
             time.sleep(_PAUSE)
 
     def _ended(self, job: Object, pod: Object | None) -> Ended:
-        state, name = job_state(job), job["metadata"]["name"]
-        why = why_failed(job, pod, "" if pod else self._refusal(name)) if state == "failed" else ""
-        return Ended(state, exit_code(pod) if pod else None, self._log(pod), why)
+        state, problem = job_state(job), pod_problem(pod) if pod else None
+        why = ""
+        if state == "failed":
+            found = problem.text if problem else self._refusal(job["metadata"]["name"]) or "it has no pod left"
+            why = why_failed(job, found)
+        log = self._log(pod, problem.container if problem else "") if pod else ""
+        return Ended(state, exit_code(pod) if pod else None, log, why)
 
     def _problem(self, name: str, pod: Object | None) -> PodProblem | None:
         """Why nothing of it runs yet."""
@@ -132,11 +136,10 @@ class JobRunner:
         ]
         return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
-    def _log(self, pod: Object | None) -> str:
-        if pod is None:
-            return ""
-        name, failed = pod["metadata"]["name"], failed_container(pod)
-        query = {"limitBytes": str(_LOG_BYTES), **({"container": failed[0]} if failed else {})}
+    def _log(self, pod: Object, container: str) -> str:
+        """Of this container; without a name, of the pod's one that does the work."""
+        name = pod["metadata"]["name"]
+        query = {"limitBytes": str(_LOG_BYTES), **({"container": container} if container else {})}
         try:
             path = api_path("v1", "pods", self._namespace, name, "log")
             return self._client.text(path, query=query, doing=f"read the log of pod {name}")

@@ -18,7 +18,6 @@ __all__ = (
     "build_job",
     "content_hash",
     "exit_code",
-    "failed_container",
     "job_state",
     "read_result",
     "why_failed",
@@ -76,26 +75,13 @@ def exit_code(pod: Object) -> int | None:
     return None
 
 
-def failed_container(pod: Object) -> tuple[str, int] | None:
-    """The first to end badly, with its exit code; those after it may never have started."""
-    status = pod.get("status", {})
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        code = container.get("state", {}).get("terminated", {}).get("exitCode", 0)
-        if code:
-            return container["name"], int(code)
-    return None
-
-
-def why_failed(job: Object, pod: Object | None, refused: str) -> str:
-    """`refused`: why no pod of it was made, where that is so."""
-    failed = failed_container(pod) if pod else None
-    text = f"container {failed[0]} ended with exit code {failed[1]}" if failed else refused or "it has no pod left"
+def why_failed(job: Object, found: str) -> str:
+    """`found`: what is wrong with its pod. That it was once too often says nothing beside it."""
     for condition in job.get("status", {}).get("conditions") or ():
-        # a container that ended badly says more than that this was once too often
         ended = condition["type"] == "Failed" and condition["status"] == "True"
         if ended and condition.get("reason") != "BackoffLimitExceeded":
-            text = f"{condition.get('reason')}, {condition.get('message')}; {text}"
-    return text
+            return f"{condition.get('reason')}, {condition.get('message')}; {found}"
+    return found
 
 
 def read_result(log: str) -> Object | None:

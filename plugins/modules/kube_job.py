@@ -158,12 +158,12 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     name: str = job["metadata"]["name"]
     found = runner.find(name) if once or exclusive else None
     state = job_state(found) if found else "absent"
-    start = state in ("absent", "failed") or (exclusive and state == "complete")
+    start = state != "running" and not (once and state == "complete")
     changed = start or exclusive
     if module.check_mode:
         return {"changed": changed, "job": name}
     if exclusive:
-        _remove(runner, runner.others(job))
+        runner.remove_others(job)
     if start:
         if found:
             runner.remove(name)
@@ -171,17 +171,12 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     ended = runner.wait(name, params["wait_timeout"], give_up=exclusive)
     _require_success(name, ended, params["exit_codes"])
     if once:
-        _remove(runner, runner.others(job))
+        runner.remove_others(job)
     if exclusive:
         runner.remove(name)
     result = {"changed": changed, "job": name, "exit_code": ended.exit_code, "log": ended.log}
     written = read_result(ended.log)
     return {**result, "result": written} if written is not None else result
-
-
-def _remove(runner: JobRunner, names: list[str]) -> None:
-    for name in names:
-        runner.remove(name)
 
 
 def _wanted(params: dict[str, t.Any], runner: JobRunner) -> dict[str, t.Any]:

@@ -24,10 +24,9 @@ path = pathlib.Path(args["kubeconfig"])
 cluster = json.loads(path.read_text())
 module = args["_ansible_module_name"].split(".")[-1]
 name = args["kind"] if module == "k8s_info" else module
-if name == "Pod" and args["label_selectors"] == ["app.kubernetes.io/name=mlflow"]:
-    name = "servers"
-if module in ("k8s_scale", "kube_apply", "kube_job"):
-    cluster["asked"].append(f"{module} {args['replicas']}" if module == "k8s_scale" else module)
+given = {"k8s_scale": "replicas", "kube_job": "wait_timeout"}.get(module)
+if given or module == "kube_apply":
+    cluster["asked"].append(f"{module} {args[given]}" if given else module)
 path.write_text(json.dumps(cluster))
 print(json.dumps({"changed": False, **cluster["answers"].get(name, {})}))
 """
@@ -37,8 +36,9 @@ MODULES = {
 }
 Answers = dict[str, dict[str, t.Any]]
 
-SERVERS: Answers = {"Deployment": {"resources": [{"spec": {"replicas": 2}}]}, "servers": {"resources": []}}
-RUN = ["k8s_scale 0", "kube_apply", "kube_job"]
+SERVERS: Answers = {"Deployment": {"resources": [{"spec": {"replicas": 2}}]}, "Pod": {"resources": []}}
+# Longer than the hour that the Job may take, and then its pod half a minute to go.
+RUN = ["k8s_scale 0", "kube_apply", "kube_job 3720"]
 RESTART = "k8s_scale 2"
 AS_IT_WAS = "The schema is as it was. Servers of the older release were started again. Mend it and run again."
 
@@ -67,7 +67,7 @@ CASES: dict[str, tuple[Answers, list[str], str]] = {
         "not in time. The schema is at new all the same. No server was started.",
     ),
     "servers-that-stay": (
-        {"servers": {"resources": [{}]}},
+        {"Pod": {"resources": [{}]}},
         ["k8s_scale 0", RESTART],
         f"failed: migrate | Wait until the last is gone, in vain. {AS_IT_WAS}",
     ),

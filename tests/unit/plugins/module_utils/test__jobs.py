@@ -11,7 +11,6 @@ from ansible_collections.airgap.mlops.plugins.module_utils._jobs import (
     build_job,
     content_hash,
     exit_code,
-    failed_container,
     job_state,
     read_result,
     why_failed,
@@ -79,40 +78,20 @@ def test_with_what_a_pod_ended() -> None:
     assert exit_code({"status": {}}) is None
 
 
-def ended(name: str, code: int) -> Object:
-    return {"name": name, "state": {"terminated": {"exitCode": code}}}
-
-
-WAITS: Object = {"name": "migrate", "state": {"waiting": {"reason": "PodInitializing"}}}
-NO_DUMP: Object = {"status": {"initContainerStatuses": [ended("backup", 1)], "containerStatuses": [WAITS]}}
-NO_MIGRATION: Object = {
-    "status": {"initContainerStatuses": [ended("backup", 0)], "containerStatuses": [ended("migrate", 2)]}
-}
-
-
-@pytest.mark.parametrize(
-    ("pod", "failed"),
-    [(NO_DUMP, ("backup", 1)), (NO_MIGRATION, ("migrate", 2)), ({"status": {"containerStatuses": [WAITS]}}, None)],
-)
-def test_the_first_container_that_ended_badly(pod: Object, failed: tuple[str, int] | None) -> None:
-    assert failed_container(pod) == failed
-
-
 def condition(reason: str, status: str = "True") -> Object:
     return {"status": {"conditions": [{"type": "Failed", "status": status, "reason": reason, "message": "too long"}]}}
 
 
 @pytest.mark.parametrize(
-    ("job", "pod", "refused", "why"),
+    ("job", "why"),
     [
-        (condition("BackoffLimitExceeded"), NO_DUMP, "", "container backup ended with exit code 1"),
-        (condition("DeadlineExceeded"), None, "", "DeadlineExceeded, too long; it has no pod left"),
-        (condition("DeadlineExceeded"), None, "a quota", "DeadlineExceeded, too long; a quota"),
-        (condition("DeadlineExceeded", "False"), None, "", "it has no pod left"),
+        (condition("BackoffLimitExceeded"), "a quota"),
+        (condition("DeadlineExceeded"), "DeadlineExceeded, too long; a quota"),
+        (condition("DeadlineExceeded", "False"), "a quota"),
     ],
 )
-def test_why_a_job_failed(job: Object, pod: Object | None, refused: str, why: str) -> None:
-    assert why_failed(job, pod, refused) == why
+def test_why_a_job_failed(job: Object, why: str) -> None:
+    assert why_failed(job, "a quota") == why
 
 
 @pytest.mark.parametrize(

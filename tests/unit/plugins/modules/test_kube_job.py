@@ -32,6 +32,7 @@ class Cluster:
         self.log = 'starts\n{"k": 7}\n'
         self.events: list[Object] = []
         self.pod = True
+        self.status: Object = {}  # of the pod, where it is another than `code` says
         self.stays = False  # whatever is removed
         self.condition: Object = {"reason": "BackoffLimitExceeded", "message": "limit"}
 
@@ -55,10 +56,11 @@ class Cluster:
         if not self.pod:
             return {"items": []}
         state = {"running": {}} if self.code is None else {"terminated": {"exitCode": self.code}}
-        status = {"phase": "Failed", "containerStatuses": [{"name": "c", "state": state}]}
+        status = self.status or {"phase": "Failed", "containerStatuses": [{"name": "c", "state": state}]}
         return {"items": [{"metadata": {"name": "p", "creationTimestamp": "2026"}, "status": status}]}
 
     def text(self, path: str, *, doing: str, query: Object | None = None) -> str:
+        self.log_of = (query or {}).get("container", "")
         return self.log
 
     def put(self, job: Object, code: int | None) -> None:
@@ -183,6 +185,47 @@ def test_what_is_not_gone_may_still_run(
     found = run(capfd, once=None, exclusive=True, wait_timeout=0)
     assert "was to be removed, and is still there" in found["msg"]
     assert "over" not in found
+
+
+def ended(name: str, code: int) -> Object:
+    return {"name": name, "state": {"terminated": {"exitCode": code}}}
+
+
+def waits(reason: str) -> Object:
+    return {"name": "migrate", "state": {"waiting": {"reason": reason, "message": "no image"}}}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "container", "code"),
+    [
+        (ended("backup", 1), waits("PodInitializing"), "backup", 1),
+        (ended("backup", 0), ended("migrate", 2), "migrate", 2),
+    ],
+)
+def test_the_first_container_that_ended_badly_says_why(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str], first: Object, then: Object, container: str, code: int
+) -> None:
+    cluster.code = code
+    cluster.status = {"phase": "Failed", "initContainerStatuses": [first], "containerStatuses": [then]}
+    assert f"failed: container {container} ended with exit code {code}. Its log ends: " in run(capfd)["msg"]
+    assert cluster.log_of == container
+
+
+def test_a_job_that_will_never_start_is_removed_and_says_why(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_job_run, "_GRACE", 0)
+    cluster.code = None
+    cluster.status = {"phase": "Pending", "containerStatuses": [waits("ErrImageNeverPull")]}
+    found = run(capfd, once=None, exclusive=True)
+    assert "cannot start: container migrate: ErrImageNeverPull (no image). It was removed again." in found["msg"]
+    assert found["over"]
+    assert kinds(cluster) == ["start", "remove"]
+
+
+def test_without_a_pod_a_job_still_says_that_it_failed(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    cluster.pod, cluster.code, cluster.condition = False, 1, {"reason": "DeadlineExceeded", "message": "too long"}
+    assert "failed: DeadlineExceeded, too long; it has no pod left." in run(capfd)["msg"]
 
 
 def test_a_pod_that_a_quota_refuses_is_told(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
