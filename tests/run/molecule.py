@@ -7,6 +7,8 @@ import re
 import time
 from collections.abc import Iterable
 
+import yaml
+
 from tests.node.node import ADDRESSES, Node
 from tests.node.podman import NodeError
 from tests.run.bundle import ensure_bundle
@@ -19,7 +21,10 @@ __all__ = ("CHAINS", "converge_only", "names", "remove_nodes", "run", "scenario_
 CHAINS = {"edge1": ("k3s", "images", "mlflow"), "edge3": ("default", "minio", "mindsdb", "gateway")}
 _STARTED = re.compile(r"\[\S+ > (\w+)\] Executing")
 _ENDED = re.compile(r"\[\S+ > (\w+)\] (?:.*)?Executed: (\w+)")
-_FAILED_TASK = re.compile(r"^TASK \[([^\n]*)\] \*+$(?:(?!^TASK \[).)*?^(?:fatal|failed): \[", re.MULTILINE | re.DOTALL)
+_FAILED_TASK = re.compile(
+    r"^TASK \[([^\n]*)\] \*+$(?:(?!^TASK \[).)*?^(?:fatal|failed): \[[^\n]*=> ?([^\n]*(?:\n(?:[ \t][^\n]*)?)*)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def names() -> list[str]:
@@ -89,12 +94,23 @@ def scenario_tally(scenario: str, output: str, rc: int) -> Tally:
     ended = dict(_ENDED.findall(before_summary))
     started = _STARTED.findall(before_summary)
     passed = [name for name, result in ended.items() if result == "Successful"]
-    task = _FAILED_TASK.findall(output) if rc != 0 else []
+    failed = _FAILED_TASK.findall(output) if rc != 0 else []
+    why = ": ".join(["", failed[-1][0], *_reasons(failed[-1][1])]) if failed else ""
     failures = [
-        f"molecule {scenario} {name}" + (f": {task[-1]}" if task else "")
+        f"molecule {scenario} {name}{why}"
         for name in started
         if ended.get(name) not in ("Successful", "Missing", "Skipped")
     ]
     if rc != 0 and not failures:
         failures = [f"molecule {scenario}"]
     return Tally(len(passed), tuple(failures))
+
+
+def _reasons(result: str) -> list[str]:
+    """What a failed task says in short, its module and the last lines of its command: the summary has to do where a log is lost."""
+    try:
+        told = yaml.safe_load(result)
+    except yaml.YAMLError:
+        return []
+    said = [str(told.get(key) or "").strip() for key in ("msg", "stderr")] if isinstance(told, dict) else []
+    return [" / ".join([line for line in text.splitlines() if line.strip()][-3:]) for text in said if text]

@@ -57,19 +57,33 @@ def test_a_scenario_that_failed() -> None:
     assert scenario_tally("k3s", output, 2) == Tally(1, ("molecule k3s converge",))
 
 
-def test_a_scenario_names_the_task_that_failed() -> None:
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        pytest.param('{"msg": "never"}', ": never", id="in one line"),
+        pytest.param(
+            "\n    msg: non-zero return code\n    rc: 1\n    stderr: |-\n        a\n        b\n\n        none matches\n    stdout: ''",
+            ": non-zero return code: a / b / none matches",
+            id="the end of what its command said",
+        ),
+        pytest.param("{ not YAML", "", id="nothing that can be read"),
+        pytest.param("no", "", id="no result"),
+    ],
+)
+def test_a_scenario_names_the_task_that_failed_and_why(said: str, why: str) -> None:
     tasks = """TASK [Try what may fail] ***
 fatal: [edge1]: FAILED! => {"msg": "no"}
 ...ignoring
 
 TASK [k3s : Wait until it is ready] ******
-failed: [edge1] (item=x) => {"msg": "never"}
+[ERROR]: Task failed: Module failed: never
+failed: [edge1] (item=x) => {said}
 
 TASK [Clean up] ***
 ok: [edge1]
 """
-    output = MOLECULE + tasks + "ERROR    [k3s > converge] Executed: Failed\n"
-    assert scenario_tally("k3s", output, 2).failures == ("molecule k3s converge: k3s : Wait until it is ready",)
+    output = MOLECULE + tasks.replace("{said}", said) + "ERROR    [k3s > converge] Executed: Failed\n"
+    assert scenario_tally("k3s", output, 2).failures == (f"molecule k3s converge: k3s : Wait until it is ready{why}",)
 
 
 def test_a_scenario_that_was_cut_off() -> None:
